@@ -1,0 +1,1 @@
+//! vfs calls as FUSE replies.

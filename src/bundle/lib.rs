@@ -1,0 +1,1 @@
+//! How a recovery point is described to a client: a URL or disk image files.

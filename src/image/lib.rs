@@ -1,0 +1,1 @@
+//! Disk containers as a Disk: raw images.

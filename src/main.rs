@@ -1,0 +1,3 @@
+//! The `fr-mount` program: everything it does is in the `cli` crate.
+
+fn main() {}

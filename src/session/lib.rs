@@ -1,0 +1,1 @@
+//! Builds the chain bottom up, watches the clock, takes it down in reverse.

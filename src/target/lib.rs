@@ -1,0 +1,1 @@
+//! iSCSI target side: serves disks read-only.

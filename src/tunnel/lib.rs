@@ -1,0 +1,1 @@
+//! One byte stream to a peer: TCP, TLS, proxies, peer identity, deadlines.

@@ -1,0 +1,71 @@
+//! What is known of one node: type, owner, size, times.
+
+/// A node of one file system: an inode number, an MFT record number. Never reused while the file system is open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct NodeId(pub u64);
+
+/// What a node is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum FileType {
+    /// A file with data.
+    Regular,
+    /// A directory.
+    Directory,
+    /// A symbolic link.
+    Symlink,
+    /// A character device.
+    CharDevice,
+    /// A block device.
+    BlockDevice,
+    /// A named pipe.
+    Fifo,
+    /// A UNIX-domain socket.
+    Socket,
+}
+
+/// A point in time: `seconds` since 1970-01-01 00:00 UTC (negative before), plus `nanoseconds` (0 to 999,999,999).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
+pub struct Timestamp {
+    /// Whole seconds since the epoch, rounded towards the past.
+    pub seconds: i64,
+    /// Nanoseconds after that second.
+    pub nanoseconds: u32,
+}
+
+/// The numbers of a device node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Device {
+    /// Major number (the driver).
+    pub major: u32,
+    /// Minor number (the device of that driver).
+    pub minor: u32,
+}
+
+/// The attributes of a node, as `stat` shows them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Attr {
+    /// What the node is.
+    pub file_type: FileType,
+    /// Permission bits, set-user-id, set-group-id and sticky: `0o7777` at most.
+    pub permissions: u16,
+    /// Number of hard links.
+    pub links: u32,
+    /// Owner.
+    pub uid: u32,
+    /// Group.
+    pub gid: u32,
+    /// Size in bytes; for a symlink the length of its target.
+    pub size: u64,
+    /// Bytes that are allocated for it on the disk (what `st_blocks` counts in units of 512).
+    pub allocated: u64,
+    /// Last access.
+    pub accessed: Timestamp,
+    /// Last change of the content.
+    pub modified: Timestamp,
+    /// Last change of the attributes.
+    pub changed: Timestamp,
+    /// Creation, where the format records it.
+    pub created: Option<Timestamp>,
+    /// The device, for device nodes only.
+    pub device: Option<Device>,
+}

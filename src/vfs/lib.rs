@@ -1,0 +1,16 @@
+//! The read-only file-system model that every reader (ext4, XFS, NTFS) implements and every presenter (FUSE, WinFsp)
+//! shows: nodes, attributes, names, extended attributes, ACLs, streams. No on-disk format is known here.
+
+mod acl;
+mod attr;
+mod directory;
+mod error;
+mod file_system;
+mod info;
+
+pub use acl::{Acl, AclEntry, AclPermissions, AclQualifier, PosixAcl};
+pub use attr::{Attr, Device, FileType, NodeId, Timestamp};
+pub use directory::{Cursor, DirEntry};
+pub use error::{Error, ErrorKind, Result};
+pub use file_system::{FileSystem, Segment, SegmentKind, Stream, StreamInfo};
+pub use info::FsInfo;

@@ -1,0 +1,1 @@
+//! Disks to volumes: GPT, MBR.
