@@ -1,1 +1,58 @@
-//! The fr-mount command line.
+//! The `fr-mount` command line: arguments, secrets, the daemon, tables and JSON, exit codes. Everything that differs
+//! between operating systems, mounting included, is in `sys`.
+
+#![cfg_attr(test, allow(clippy::as_conversions, clippy::arithmetic_side_effects, reason = "tests compute on known data"))]
+
+mod args;
+mod daemon;
+mod demo;
+mod exit;
+mod generate_docs;
+mod job;
+mod log;
+mod mount;
+mod output;
+mod secret;
+mod serve;
+mod status;
+mod sys;
+mod volumes;
+
+pub use args::Cli;
+
+use args::Command;
+use clap::Parser;
+use exit::Failure;
+use output::Output;
+use std::process::ExitCode;
+
+/// Runs the command that the program was called with.
+#[must_use]
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let output = Output { json: cli.json };
+    match run(cli, output) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            output.failure(&failure);
+            ExitCode::from(failure.kind.exit_code())
+        }
+    }
+}
+
+fn run(cli: Cli, output: Output) -> Result<(), Failure> {
+    sys::no_core_dumps();
+    if !matches!(cli.command, Some(Command::Daemon)) {
+        log::start(cli.log.as_deref())?;
+    }
+    match (cli.command, cli.mount) {
+        (Some(Command::Volumes { source }), _) => volumes::run(source, output),
+        (Some(Command::Status), _) => status::status(output),
+        (Some(Command::Unmount(args)), _) => status::unmount(&args, output),
+        (Some(Command::Demo(args)), _) => demo::run(&args, output),
+        (Some(Command::Daemon), _) => daemon::main(),
+        (Some(Command::GenerateDocs { directory }), _) => generate_docs::run(&directory),
+        (None, Some(mount)) => mount::run(mount, cli.log, output),
+        (None, None) => Err(Failure::usage("nothing to do; see fr-mount --help")),
+    }
+}

@@ -1,1 +1,22 @@
-//! Builds the chain bottom up, watches the clock, takes it down in reverse.
+//! Stands beside the chain: builds it bottom up from a recovery point, decides when it ends, keeps the record of what
+//! is mounted, and takes everything down in reverse. FUSE and WinFsp are not known here: whoever mounts carries out
+//! the [`Action`]s that the [`Lifecycle`] asks for.
+
+#![cfg_attr(test, allow(clippy::as_conversions, clippy::arithmetic_side_effects, reason = "tests compute on known data"))]
+
+mod detect;
+mod error;
+mod lifecycle;
+mod lun_disk;
+mod names;
+mod open;
+mod record;
+mod report;
+mod source;
+mod sys;
+
+pub use error::{Error, ErrorKind};
+pub use lifecycle::{Action, EndReason, Event, Lifecycle};
+pub use open::{OpenOptions, OpenVolume, Opened, Progress, open};
+pub use record::{Kept, Record, RecordedVolume, StateDir};
+pub use report::{DiskReport, PartitionReport, Report, VolumeReport, VolumeState};

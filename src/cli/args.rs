@@ -1,0 +1,266 @@
+//! The command line, as `--help` and the manual pages show it.
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Shows the files of a VM's recovery point as a read-only mount, without handing a disk to the operating system.
+#[derive(Debug, Parser)]
+#[command(
+    name = "fr-mount",
+    version,
+    args_conflicts_with_subcommands = true,
+    subcommand_negates_reqs = true,
+    arg_required_else_help = true,
+    after_long_help = EXIT_CODES_HELP
+)]
+pub struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+
+    #[command(flatten)]
+    pub(crate) mount: Option<MountArgs>,
+
+    /// Print results, and failures, as JSON on standard output
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+
+    /// Write a log to this file; FR_MOUNT_LOG sets what is logged (default: info)
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) log: Option<PathBuf>,
+}
+
+/// What to mount and where.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct MountArgs {
+    /// Mount read-only; there is no other mode
+    #[arg(long)]
+    pub(crate) read_only: bool,
+
+    /// Not available: fr-mount never writes to a recovery point
+    #[arg(long, hide = true, visible_aliases = ["rw", "writable"])]
+    pub(crate) read_write: bool,
+
+    #[command(flatten)]
+    pub(crate) source: SourceArgs,
+
+    /// An empty directory; each volume is mounted at MOUNTPOINT/VOLUME
+    #[arg(required = true)]
+    pub(crate) mountpoint: PathBuf,
+
+    /// Mount only this volume, at MOUNTPOINT itself
+    #[arg(long, value_name = "NAME")]
+    pub(crate) volume: Option<String>,
+
+    /// Stay in the foreground until the volumes are unmounted
+    #[arg(long)]
+    pub(crate) foreground: bool,
+}
+
+/// What is opened, and how.
+#[derive(Clone, Debug, Args, Serialize, Deserialize)]
+pub(crate) struct SourceArgs {
+    /// The recovery point: iscsis://HOST[:PORT]/IQN, iscsi:// without TLS (no IQN: every target), or disk image files
+    #[arg(value_name = "SOURCE", required = true, num_args = 1..)]
+    pub(crate) sources: Vec<String>,
+
+    #[command(flatten)]
+    pub(crate) connection: ConnectionArgs,
+
+    /// Most memory for cached disk blocks
+    #[arg(long, value_name = "SIZE", default_value = "256MiB", value_parser = parse_size, help_heading = "Reading")]
+    pub(crate) cache: u64,
+
+    /// Sector size of disk image files
+    #[arg(long, value_name = "BYTES", default_value = "512", value_parser = ["512", "4096"], help_heading = "Reading")]
+    pub(crate) block_size: String,
+}
+
+/// How the target is reached, and who each side has to be.
+#[derive(Clone, Debug, Args, Serialize, Deserialize)]
+#[command(next_help_heading = "Connection")]
+pub(crate) struct ConnectionArgs {
+    /// Trust the certificate authorities in this PEM file instead of the system's
+    #[arg(long, value_name = "FILE", conflicts_with = "pin")]
+    pub(crate) ca: Option<PathBuf>,
+
+    /// Trust exactly the certificate whose public key (SubjectPublicKeyInfo) has this SHA-256
+    #[arg(long, value_name = "sha256:HEX")]
+    pub(crate) pin: Option<String>,
+
+    /// Ask for, and check, this name instead of the host that is dialled
+    #[arg(long, value_name = "NAME")]
+    pub(crate) server_name: Option<String>,
+
+    /// Show this certificate chain (PEM) to the server
+    #[arg(long, value_name = "FILE", requires = "client_key")]
+    pub(crate) client_cert: Option<PathBuf>,
+
+    /// The private key (PEM) of the client certificate
+    #[arg(long, value_name = "FILE", requires = "client_cert")]
+    pub(crate) client_key: Option<PathBuf>,
+
+    /// Go through this HTTP proxy (CONNECT), or 'none'; by default HTTPS_PROXY and NO_PROXY decide
+    #[arg(long, value_name = "URL")]
+    pub(crate) proxy: Option<String>,
+
+    /// The proxy's password: file:PATH, fd:N or prompt
+    #[arg(long, value_name = "WHERE", requires = "proxy")]
+    pub(crate) proxy_secret: Option<String>,
+
+    /// User name for logging in to the target (CHAP)
+    #[arg(long, value_name = "NAME", requires = "chap_secret")]
+    pub(crate) chap_user: Option<String>,
+
+    /// Secret for logging in to the target: file:PATH, fd:N or prompt
+    #[arg(long, value_name = "WHERE", requires = "chap_user")]
+    pub(crate) chap_secret: Option<String>,
+
+    /// User name that the target has to prove (mutual CHAP)
+    #[arg(long, value_name = "NAME", requires_all = ["target_secret", "chap_user"])]
+    pub(crate) target_user: Option<String>,
+
+    /// Secret that the target has to prove: file:PATH, fd:N or prompt
+    #[arg(long, value_name = "WHERE", requires = "target_user")]
+    pub(crate) target_secret: Option<String>,
+
+    /// Our iSCSI name; targets may let in certain names only
+    #[arg(long, value_name = "IQN")]
+    pub(crate) initiator_name: Option<String>,
+
+    /// CRC32C digests over iSCSI headers and data
+    #[arg(long, value_enum, default_value_t = Digests::Auto)]
+    pub(crate) digests: Digests,
+
+    /// Allow iscsi:// (no TLS) to other machines: everything can then be read and changed on the way
+    #[arg(long)]
+    pub(crate) insecure_plaintext: bool,
+
+    /// Give up when the target is not reached within this time
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = humantime::parse_duration)]
+    pub(crate) connect_timeout: Duration,
+
+    /// After a lost connection try for this long; then reads fail
+    #[arg(long, value_name = "TIME", default_value = "2m", value_parser = humantime::parse_duration)]
+    pub(crate) reconnect_timeout: Duration,
+}
+
+/// Whether PDUs carry CRC32C digests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+pub(crate) enum Digests {
+    /// Used without TLS; with TLS only when the target insists
+    Auto,
+    /// Required
+    On,
+    /// Refused
+    Off,
+}
+
+/// What to do instead of mounting.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Show what is in a recovery point: disks, partitions, volumes; nothing is mounted
+    Volumes {
+        #[command(flatten)]
+        source: SourceArgs,
+    },
+    /// Show the sessions of this user that are mounted
+    Status,
+    /// Unmount a session, log out, and leave nothing behind
+    Unmount(UnmountArgs),
+    /// Serve, tunnel and mount a sample recovery point, all in this one process
+    Demo(DemoArgs),
+    /// Run a session whose description comes on standard input; started by fr-mount itself
+    #[command(hide = true)]
+    Daemon,
+    /// Write manual pages and shell completions into a directory
+    #[command(hide = true)]
+    GenerateDocs {
+        /// The directory
+        directory: PathBuf,
+    },
+}
+
+/// Which session ends.
+#[derive(Debug, Args)]
+pub(crate) struct UnmountArgs {
+    /// The mount point that was given when mounting, or the path of one of its volumes
+    #[arg(required_unless_present = "all")]
+    pub(crate) mountpoint: Option<PathBuf>,
+    /// Every session of this user
+    #[arg(long, conflicts_with = "mountpoint")]
+    pub(crate) all: bool,
+    /// Unmount even if files are in use: whoever reads them gets errors
+    #[arg(long)]
+    pub(crate) force: bool,
+}
+
+/// How the demonstration runs.
+#[derive(Debug, Args)]
+pub(crate) struct DemoArgs {
+    /// An empty directory; by default a temporary one is made, and removed at the end
+    pub(crate) mountpoint: Option<PathBuf>,
+    /// Check every file against known hashes, unmount and exit
+    #[arg(long)]
+    pub(crate) check: bool,
+}
+
+fn parse_size(text: &str) -> Result<u64, String> {
+    text.parse::<bytesize::ByteSize>().map(|size| size.as_u64()).map_err(|problem| format!("{problem}; write 256MiB"))
+}
+
+const EXIT_CODES_HELP: &str = "\
+Exit codes:
+  0  done                               8  no such target, or it shows no disks
+  1  internal error                     9  the target broke the protocol
+  2  wrong usage                       10  a disk image cannot be used
+  3  the mount point cannot be used    11  no volume that could be mounted
+  4  the target cannot be reached      12  busy: files are in use
+  5  the server is not to be trusted   13  no such session
+  6  the target refused the login      14  a check failed
+  7  the target did not prove itself   15  stopped before it was ready
+
+Secrets (WHERE) are never given on the command line:
+  file:PATH   the first line of a file     fd:N   read from a file descriptor     prompt   asked for";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    fn parse(args: &[&str]) -> Result<Cli, clap::Error> {
+        Cli::try_parse_from(std::iter::once(&"fr-mount").chain(args))
+    }
+
+    #[test]
+    fn the_definition_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn several_images_come_before_the_mount_point() {
+        let mount = parse(&["--read-only", "a.img", "b.img", "/mnt"]).unwrap().mount.unwrap();
+        assert_eq!(mount.source.sources, ["a.img", "b.img"]);
+        assert_eq!(mount.mountpoint, PathBuf::from("/mnt"));
+    }
+
+    #[test]
+    fn a_mount_point_is_needed() {
+        assert!(parse(&["--read-only", "a.img"]).is_err());
+        assert!(parse(&[]).is_err());
+    }
+
+    #[test]
+    fn commands_take_json_and_log() {
+        let cli = parse(&["status", "--json", "--log", "x.log"]).unwrap();
+        assert!(cli.json && cli.mount.is_none());
+        assert_eq!(cli.log, Some("x.log".into()));
+    }
+
+    #[test]
+    fn mutual_authentication_needs_ours_as_well() {
+        let alone = ["--read-only", "x", "/mnt", "--target-user", "t", "--target-secret", "file:x"];
+        assert!(parse(&alone).is_err());
+    }
+}

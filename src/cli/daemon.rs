@@ -1,0 +1,110 @@
+//! A running session: opens the recovery point, mounts its volumes, and carries out what the lifecycle asks for until
+//! everything is taken down again.
+
+use crate::exit::{Failure, FailureKind};
+use crate::job::Job;
+use crate::serve::Serving;
+use serde::{Deserialize, Serialize};
+use session::{Opened, Report};
+use std::io::{BufRead, Write};
+use std::sync::mpsc::{self, Receiver, Sender};
+use zeroize::Zeroizing;
+
+/// What a session says of itself until it is ready; one JSON object a line between daemon and starter.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Message {
+    /// What it is doing.
+    Progress(String),
+    /// Every volume that can be mounted is mounted.
+    Ready(Report),
+    /// It could not be started, or ended with a failure.
+    Failed(Failure),
+}
+
+/// `fr-mount daemon`: the job comes on standard input, messages go to standard output.
+pub(crate) fn main() -> Result<(), Failure> {
+    crate::sys::detach();
+    let mut line = Zeroizing::new(String::new());
+    let internal = |error: String| Failure::new(FailureKind::Internal, error);
+    std::io::stdin().lock().read_line(&mut line).map_err(|_| internal("the daemon got no job".into()))?;
+    let job: Job = serde_json::from_str(&line).map_err(|_| internal("the daemon got no usable job".into()))?;
+    drop(line);
+    crate::log::start(job.log.as_deref())?;
+    let mut send = |message: Message| {
+        let text = serde_json::to_string(&message).unwrap_or_default();
+        // Once it is ready nobody listens any more.
+        let _ = writeln!(std::io::stdout(), "{text}");
+    };
+    let wakes = Wakes::new();
+    crate::sys::watch_starter(wakes.sender());
+    let outcome = run(&job, wakes, &mut send);
+    if let Err(failure) = &outcome {
+        tracing::error!("{failure}");
+        send(Message::Failed(failure.clone()));
+    }
+    outcome
+}
+
+/// What a session's thread waits for.
+pub(crate) enum Wake {
+    /// Somebody wants the session to end: a signal, or the end of what it was started for.
+    Stop,
+    /// The process that started the daemon is gone; that matters only until the session is ready.
+    StarterGone,
+    /// Opening goes on.
+    Progress(String),
+    /// Opening is over.
+    Opened(Box<Result<Opened, session::Error>>),
+}
+
+/// Where everything that a session waits for arrives.
+pub(crate) struct Wakes {
+    sender: Sender<Wake>,
+    pub(crate) receiver: Receiver<Wake>,
+}
+
+impl Wakes {
+    pub(crate) fn new() -> Self {
+        let (sender, receiver) = mpsc::channel();
+        Self { sender, receiver }
+    }
+
+    pub(crate) fn sender(&self) -> Sender<Wake> {
+        self.sender.clone()
+    }
+}
+
+/// Runs a session to its end.
+pub(crate) fn run(job: &Job, wakes: Wakes, say: &mut dyn FnMut(Message)) -> Result<(), Failure> {
+    crate::sys::watch_signals(wakes.sender()).map_err(|error| Failure::internal("cannot watch for signals", error))?;
+    let opened = open(job, &wakes, say)?;
+    let mut serving = Serving::mount(opened, job)?;
+    say(Message::Ready(serving.report().clone()));
+    serving.until_stopped(&wakes.receiver);
+    Ok(())
+}
+
+/// Opens the recovery point on a thread of its own, so that a signal can end the wait: nothing is mounted yet.
+fn open(job: &Job, wakes: &Wakes, say: &mut dyn FnMut(Message)) -> Result<Opened, Failure> {
+    let point = job.source.recovery_point()?;
+    let options = job.source.options(&job.secrets)?;
+    let sender = wakes.sender();
+    std::thread::spawn(move || {
+        let progress = sender.clone();
+        let opened = session::open(&point, options, &move |text: &str| {
+            // Without a listener the session was stopped; this thread ends with the process.
+            let _ = progress.send(Wake::Progress(text.to_owned()));
+        });
+        let _ = sender.send(Wake::Opened(Box::new(opened)));
+    });
+    loop {
+        match wakes.receiver.recv() {
+            Ok(Wake::Progress(text)) => say(Message::Progress(text)),
+            Ok(Wake::Opened(opened)) => return (*opened).map_err(Failure::from),
+            Ok(Wake::Stop | Wake::StarterGone) | Err(_) => {
+                return Err(Failure::new(FailureKind::Stopped, "stopped before the volumes were ready"));
+            }
+        }
+    }
+}

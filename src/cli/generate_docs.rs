@@ -1,0 +1,32 @@
+//! Manual pages and shell completions, made from the command line's definition.
+
+use crate::args::Cli;
+use crate::exit::Failure;
+use clap::{Command, CommandFactory};
+use clap_complete::Shell;
+use std::path::Path;
+
+/// Writes `fr-mount.1`, a page for each command, and completions for bash, zsh and fish.
+pub(crate) fn run(directory: &Path) -> Result<(), Failure> {
+    let failed = |error| Failure::usage(format!("cannot write into '{}': {error}", directory.display()));
+    std::fs::create_dir_all(directory).map_err(failed)?;
+    let mut command = Cli::command();
+    command.build();
+    pages(&command, "fr-mount", directory).map_err(failed)?;
+    for shell in [Shell::Bash, Shell::Zsh, Shell::Fish] {
+        clap_complete::generate_to(shell, &mut command, "fr-mount", directory).map_err(failed)?;
+    }
+    Ok(())
+}
+
+fn pages(command: &Command, name: &str, directory: &Path) -> std::io::Result<()> {
+    let mut page = Vec::new();
+    // Without the version, a page changes only when the interface does.
+    let versionless = command.clone().name(name.to_owned()).bin_name(name.replacen('-', "\u{2d}", 1)).version("");
+    clap_mangen::Man::new(versionless).render(&mut page)?;
+    std::fs::write(directory.join(format!("{name}.1")), page)?;
+    for subcommand in command.get_subcommands().filter(|command| !command.is_hide_set() && command.get_name() != "help") {
+        pages(subcommand, &format!("{name}-{}", subcommand.get_name()), directory)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,86 @@
+//! `fr-mount --read-only SOURCE MOUNTPOINT`: checks what can be checked before anything is dialled, then runs the
+//! session in this process (`--foreground`) or starts a daemon for it and waits until every volume is ready.
+
+use crate::args::MountArgs;
+use crate::daemon::{self, Message, Wakes};
+use crate::exit::{Failure, FailureKind};
+use crate::job::{Job, Secrets};
+use crate::output::{Output, ProgressLine, report_text};
+use std::io::{BufRead, BufReader, Write};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use zeroize::Zeroizing;
+
+pub(crate) fn run(args: MountArgs, log: Option<PathBuf>, output: Output) -> Result<(), Failure> {
+    let foreground = args.foreground;
+    let job = job(args, log)?;
+    if foreground { in_foreground(&job, output) } else { in_background(&job, output) }
+}
+
+/// The job, with everything about it checked that does not need the network.
+fn job(args: MountArgs, log: Option<PathBuf>) -> Result<Job, Failure> {
+    if args.read_write {
+        return Err(Failure::usage("fr-mount never writes to a recovery point: there is only --read-only"));
+    }
+    let mount_point = crate::sys::check_mount_point(&args.mountpoint)?;
+    let source = args.source.absolute()?;
+    let log = log.map(std::path::absolute).transpose().map_err(|error| Failure::usage(format!("--log: {error}")))?;
+    let secrets = Secrets::read(&source.connection)?;
+    source.options(&secrets)?;
+    Ok(Job { source, secrets, mount_point, volume: args.volume, log })
+}
+
+fn in_foreground(job: &Job, output: Output) -> Result<(), Failure> {
+    let progress = ProgressLine::new();
+    daemon::run(job, Wakes::new(), &mut |message| show(&message, &progress, output))
+}
+
+/// Shows what the session says of itself.
+fn show(message: &Message, progress: &ProgressLine, output: Output) {
+    match message {
+        Message::Progress(text) => progress.show(text),
+        Message::Ready(report) => {
+            progress.show("");
+            output.result(report, || report_text(report));
+        }
+        Message::Failed(_) => {}
+    }
+}
+
+fn in_background(job: &Job, output: Output) -> Result<(), Failure> {
+    let mut daemon = start_daemon().map_err(|error| Failure::internal("cannot start the daemon", error))?;
+    let died = |what: &str| Failure::new(FailureKind::Internal, format!("the daemon ended unexpectedly ({what})"));
+    let text = serde_json::to_string(job).map(Zeroizing::new);
+    let mut text = text.map_err(|error| Failure::internal("cannot describe the job", error))?;
+    text.push('\n');
+    // The pipe stays open until the daemon is ready: when this process is killed before, the daemon sees it and ends.
+    let mut input = daemon.stdin.take().ok_or_else(|| died("no input"))?;
+    input.write_all(text.as_bytes()).map_err(|_| died("it takes no job"))?;
+    let messages = BufReader::new(daemon.stdout.take().ok_or_else(|| died("no output"))?);
+    let progress = ProgressLine::new();
+    for line in messages.lines() {
+        let line = line.map_err(|_| died("its messages stopped"))?;
+        let message: Message = serde_json::from_str(&line).map_err(|_| died("it sent no message"))?;
+        show(&message, &progress, output);
+        match message {
+            Message::Progress(_) => {}
+            Message::Ready(_) => return Ok(()),
+            Message::Failed(failure) => {
+                let _ = daemon.wait();
+                return Err(failure);
+            }
+        }
+    }
+    let _ = daemon.wait();
+    Err(died("it said nothing; --log FILE tells more"))
+}
+
+fn start_daemon() -> std::io::Result<Child> {
+    Command::new(std::env::current_exe()?)
+        .arg("daemon")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .current_dir("/")
+        .spawn()
+}

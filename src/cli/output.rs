@@ -1,0 +1,174 @@
+//! What users and scripts get to see: tables, or JSON, on standard output; progress on standard error.
+
+use crate::exit::Failure;
+use comfy_table::{Table, presets};
+use session::{Report, VolumeReport, VolumeState};
+use std::io::{IsTerminal, Write};
+
+/// How results are printed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Output {
+    pub(crate) json: bool,
+}
+
+impl Output {
+    /// A line for people on standard output; nothing with `--json`.
+    pub(crate) fn line(self, text: &str) {
+        if !self.json {
+            print(text);
+        }
+    }
+
+    /// The outcome of a command: JSON for scripts, or text for people.
+    pub(crate) fn result(self, json: &impl serde::Serialize, text: impl FnOnce() -> String) {
+        if self.json {
+            print(&serde_json::to_string_pretty(json).unwrap_or_default());
+        } else {
+            print(&text());
+        }
+    }
+
+    /// A failure: the message on standard error and, with `--json`, an object on standard output.
+    pub(crate) fn failure(self, failure: &Failure) {
+        if self.json {
+            let error = serde_json::json!({"error": {
+                "kind": failure.kind,
+                "message": failure.message,
+                "exit_code": failure.kind.exit_code(),
+            }});
+            print(&error.to_string());
+        }
+        let _ = writeln!(std::io::stderr(), "fr-mount: {}", failure.message);
+    }
+
+    /// Something to know that is no failure.
+    pub(crate) fn notice(self, text: &str) {
+        if !self.json {
+            let _ = writeln!(std::io::stderr(), "fr-mount: note: {text}");
+        }
+    }
+}
+
+/// A closed pipe is the reader's choice and no error of ours.
+fn print(text: &str) {
+    let _ = writeln!(std::io::stdout(), "{text}");
+}
+
+/// A line that shows what is being done, on a terminal only.
+pub(crate) struct ProgressLine(Option<indicatif::ProgressBar>);
+
+impl ProgressLine {
+    pub(crate) fn new() -> Self {
+        let spinner = || {
+            let spinner = indicatif::ProgressBar::new_spinner();
+            spinner.enable_steady_tick(std::time::Duration::from_millis(120));
+            spinner
+        };
+        Self(std::io::stderr().is_terminal().then(spinner))
+    }
+
+    pub(crate) fn show(&self, text: &str) {
+        if let Some(spinner) = &self.0 {
+            spinner.set_message(text.to_owned());
+        }
+    }
+}
+
+impl Drop for ProgressLine {
+    fn drop(&mut self) {
+        if let Some(spinner) = &self.0 {
+            spinner.finish_and_clear();
+        }
+    }
+}
+
+/// The table of disk, partition, volume and mount path, and what the user should know.
+pub(crate) fn report_text(report: &Report) -> String {
+    let mut table = Table::new();
+    table.load_preset(presets::NOTHING);
+    table.set_header(["DISK", "PARTITION", "VOLUME", "SIZE", "CONTENT", "FILES"]);
+    for disk in &report.disks {
+        let volumes: Vec<_> = report.volumes.iter().filter(|volume| volume.disk == disk.disk).collect();
+        let name = format!("{} ({}, {})", disk.disk, size(disk.bytes), disk.table);
+        if volumes.is_empty() {
+            table.add_row([name.as_str(), "-", "-", "", "", "no partition was found"]);
+        }
+        for volume in volumes {
+            table.add_row(row(&name, volume));
+        }
+    }
+    let notices = report.notices.iter().cloned();
+    let of_volumes = report.volumes.iter().flat_map(|volume| {
+        volume.notices.iter().map(move |notice| format!("{}: {notice}", volume.name))
+    });
+    let notices: Vec<_> = notices.chain(of_volumes).map(|notice| format!("\nnote: {notice}")).collect();
+    format!("{}{}", table.trim_fmt(), notices.concat())
+}
+
+fn row(disk: &str, volume: &VolumeReport) -> [String; 6] {
+    let partition = volume.partition.number.map_or_else(|| "whole disk".to_owned(), |number| number.to_string());
+    let files = match (&volume.state, &volume.mount_path) {
+        (VolumeState::Mounted, Some(path)) => path.clone(),
+        (VolumeState::Mounted | VolumeState::Readable, _) => "readable".to_owned(),
+        (VolumeState::NoFileSystem(reason), _) => format!("none: {reason}"),
+        (VolumeState::Unreadable(reason), _) => format!("not readable: {reason}"),
+    };
+    let content = volume.format.clone().unwrap_or_else(|| "?".to_owned());
+    [disk.to_owned(), format!("{partition} ({})", volume.partition.kind), volume.name.clone(), size(volume.bytes), content, files]
+}
+
+/// A size for people: 3 digits and a binary unit.
+pub(crate) fn size(bytes: u64) -> String {
+    bytesize::ByteSize(bytes).display().iec().to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use session::{DiskReport, PartitionReport};
+
+    fn report() -> Report {
+        let volume = |name: &str, number, state, mount_path: Option<&str>| VolumeReport {
+            name: name.into(),
+            disk: 0,
+            partition: PartitionReport { number, kind: "Linux".into(), name: None, start: 1 << 20 },
+            bytes: 3 << 30,
+            format: Some("ext4".into()),
+            label: None,
+            uuid: None,
+            state,
+            mount_path: mount_path.map(Into::into),
+            notices: vec!["look twice".into()],
+        };
+        let disk = |disk| DiskReport {
+            disk, location: "x".into(), model: None, serial: None, bytes: 8 << 40, block_size: 512, table: "GPT".into(),
+        };
+        Report {
+            source: "iscsis://h/".into(),
+            disks: vec![disk(0), disk(1)],
+            volumes: vec![
+                volume("data", Some(1), VolumeState::Mounted, Some("/mnt/data")),
+                volume("disk0-part2", Some(2), VolumeState::Unreadable("it is XFS".into()), None),
+            ],
+            notices: vec!["a LUN was left out".into()],
+        }
+    }
+
+    #[test]
+    fn the_table_tells_disk_partition_volume_and_path() {
+        let text = report_text(&report());
+        assert!(text.contains("0 (8.0 TiB, GPT)") && text.contains("/mnt/data"), "{text}");
+        assert!(text.contains("not readable: it is XFS"), "{text}");
+        assert!(text.contains("no partition was found"), "{text}");
+        assert!(text.contains("note: a LUN was left out") && text.contains("note: data: look twice"), "{text}");
+    }
+
+    #[test]
+    fn the_json_is_the_report_and_comes_back_whole() {
+        let json = serde_json::to_value(report()).unwrap();
+        assert_eq!(json["volumes"][0]["state"], "mounted");
+        assert_eq!(json["volumes"][1]["state"], "unreadable");
+        assert_eq!(json["volumes"][1]["reason"], "it is XFS");
+        assert_eq!(serde_json::from_value::<Report>(json).unwrap(), report());
+    }
+}

@@ -1,0 +1,9 @@
+//! What differs between operating systems: mounting, signals, processes, descriptors, directories.
+
+#[cfg(target_os = "linux")]
+mod linux;
+#[cfg(target_os = "linux")]
+pub(crate) use linux::{
+    MountedVolume, ask_to_stop, check_mount_point, detach, holders, no_core_dumps, open_descriptor, others_can_read,
+    remove_dead_mount, state_dir, watch_signals, watch_starter,
+};

@@ -1,0 +1,150 @@
+//! Linux: FUSE, POSIX signals, `/proc`.
+
+use crate::daemon::Wake;
+use crate::exit::{Failure, FailureKind};
+use fuse::{How, Mount, MountOptions};
+use rustix::process::{Pid, PidfdFlags, Signal};
+use session::StateDir;
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::mpsc::Sender;
+use tokio::signal::unix::{SignalKind, signal};
+use vfs::FileSystem;
+
+/// A volume that the kernel shows.
+pub(crate) struct MountedVolume(Mount);
+
+impl MountedVolume {
+    pub(crate) fn mount(file_system: Arc<dyn FileSystem>, path: &Path, name: &str) -> Result<Self, Failure> {
+        let options = MountOptions { source_name: format!("fr-mount:{name}"), ..MountOptions::default() };
+        let mounted = fuse::mount(file_system, path, &options);
+        mounted.map(Self).map_err(|error| Failure::new(FailureKind::MountPoint, error.to_string()))
+    }
+
+    pub(crate) fn is_mounted(&self) -> bool {
+        self.0.is_mounted()
+    }
+
+    /// Unmounts; with `force` also while it is in use.
+    pub(crate) fn unmount(&mut self, force: bool) -> Result<(), Failure> {
+        let how = if force { How::Force } else { How::Polite };
+        self.0.unmount(how).map_err(|error| Failure::new(FailureKind::Busy, error.to_string()))
+    }
+}
+
+/// The mount point as an absolute path without links, if it can be used.
+pub(crate) fn check_mount_point(path: &Path) -> Result<PathBuf, Failure> {
+    let unusable = |problem: &dyn std::fmt::Display| Failure::new(FailureKind::MountPoint, problem.to_string());
+    fuse::check_mount_point(path).map_err(|problem| unusable(&problem))?;
+    path.canonicalize().map_err(|error| unusable(&format!("'{}': {error}", path.display())))
+}
+
+/// Who uses the volume, in words.
+pub(crate) fn holders(path: &Path) -> Vec<String> {
+    fuse::holders(path).iter().map(ToString::to_string).collect()
+}
+
+/// Removes a mount whose daemon is gone.
+pub(crate) fn remove_dead_mount(path: &Path) {
+    if let Err(error) = fuse::remove_dead_mount(path) {
+        tracing::warn!("cannot remove the dead mount '{}': {error}", path.display());
+    }
+}
+
+/// Where this user's sessions are recorded.
+pub(crate) fn state_dir() -> io::Result<StateDir> {
+    if let Some(path) = std::env::var_os("FR_MOUNT_STATE_DIR") {
+        return Ok(StateDir::new(path.into()));
+    }
+    let uid = rustix::process::geteuid();
+    let run = match std::env::var_os("XDG_RUNTIME_DIR") {
+        _ if uid.is_root() => PathBuf::from("/run"),
+        Some(path) => path.into(),
+        None => PathBuf::from(format!("/run/user/{}", uid.as_raw())),
+    };
+    if run.is_dir() {
+        return Ok(StateDir::new(run.join("fr-mount")));
+    }
+    // A directory that others can write to: what is there already has to be our own.
+    let path = std::env::temp_dir().join(format!("fr-mount-{}", uid.as_raw()));
+    match std::fs::symlink_metadata(&path) {
+        Ok(found) if !found.is_dir() || found.uid() != uid.as_raw() => {
+            Err(io::Error::other(format!("'{}' belongs to somebody else", path.display())))
+        }
+        _ => Ok(StateDir::new(path)),
+    }
+}
+
+/// Opens the file that descriptor `number` of this process stands for.
+pub(crate) fn open_descriptor(number: u32) -> io::Result<File> {
+    File::open(format!("/proc/self/fd/{number}"))
+}
+
+/// Whether users other than the owner can read the file.
+pub(crate) fn others_can_read(path: &Path) -> bool {
+    std::fs::metadata(path).is_ok_and(|found| found.permissions().mode() & 0o077 != 0)
+}
+
+/// Keeps secrets in memory from ending up in a core file.
+pub(crate) fn no_core_dumps() {
+    let none = rustix::process::Rlimit { current: Some(0), maximum: Some(0) };
+    // It can only fail where limits are forbidden altogether.
+    let _ = rustix::process::setrlimit(rustix::process::Resource::Core, none);
+}
+
+/// Leaves the terminal and the session of whoever started the daemon.
+pub(crate) fn detach() {
+    // It fails when this process leads a group already, which is as good.
+    let _ = rustix::process::setsid();
+}
+
+/// Sends [`Wake::Stop`] for SIGTERM, SIGINT and SIGHUP.
+pub(crate) fn watch_signals(wake: Sender<Wake>) -> io::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let signals = {
+        let _inside = runtime.enter();
+        (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?, signal(SignalKind::hangup())?)
+    };
+    std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
+        let (mut terminate, mut interrupt, mut hangup) = signals;
+        runtime.block_on(async {
+            loop {
+                tokio::select! {
+                    _ = terminate.recv() => {}
+                    _ = interrupt.recv() => {}
+                    _ = hangup.recv() => {}
+                }
+                if wake.send(Wake::Stop).is_err() {
+                    return;
+                }
+            }
+        });
+    })?;
+    Ok(())
+}
+
+/// Sends [`Wake::StarterGone`] when the other end of standard input is closed.
+pub(crate) fn watch_starter(wake: Sender<Wake>) {
+    std::thread::spawn(move || {
+        let _ = io::copy(&mut io::stdin().lock(), &mut io::sink());
+        // Nobody listens any more when the session is over.
+        let _ = wake.send(Wake::StarterGone);
+    });
+}
+
+/// Asks the daemon with this process id to end.
+pub(crate) fn ask_to_stop(pid: u32, force: bool) -> io::Result<()> {
+    let gone = || io::Error::other("it is gone");
+    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw).ok_or_else(gone)?;
+    // A descriptor of the process: its number cannot pass to another process meanwhile.
+    let process = rustix::process::pidfd_open(pid, PidfdFlags::empty())?;
+    rustix::process::pidfd_send_signal(&process, Signal::TERM)?;
+    if force {
+        // Asked twice, it does not wait for those who use the files.
+        rustix::process::pidfd_send_signal(&process, Signal::INT)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,186 @@
+//! What is in a volume. Members of arrays and volume groups are looked for before file systems: a mirror's member
+//! looks like the file system in it, but may hold old data.
+
+use block::{ReadAt, ReadError, ReadErrorKind};
+
+/// What the first (and last) bytes of a volume say it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Content {
+    /// ext2, ext3 or ext4.
+    Ext,
+    /// A file system, or a part of a volume, that fr-mount does not read (yet).
+    Foreign {
+        /// The name that `blkid` gives it.
+        format: &'static str,
+        /// It in words.
+        name: &'static str,
+    },
+    /// Space for swapping; there are no files in it.
+    Swap,
+    /// Nothing that is known.
+    Unknown,
+}
+
+impl Content {
+    /// A member of an md array.
+    pub(crate) const MD_MEMBER: Self =
+        Self::Foreign { format: "linux_raid_member", name: "a member of a Linux md RAID array" };
+}
+
+/// A fixed byte string at a fixed place.
+struct Signature {
+    offset: u64,
+    magic: &'static [u8],
+    format: &'static str,
+    name: &'static str,
+}
+
+const fn signature(offset: u64, magic: &'static [u8], format: &'static str, name: &'static str) -> Signature {
+    Signature { offset, magic, format, name }
+}
+
+/// Parts of something larger (util-linux `libblkid/src/superblocks`).
+const MEMBERS: &[Signature] = &[
+    signature(0x000, b"LABELONE", "LVM2_member", "an LVM2 physical volume"),
+    signature(0x200, b"LABELONE", "LVM2_member", "an LVM2 physical volume"),
+    signature(0x400, b"LABELONE", "LVM2_member", "an LVM2 physical volume"),
+    signature(0x600, b"LABELONE", "LVM2_member", "an LVM2 physical volume"),
+    signature(0, b"LUKS\xba\xbe", "crypto_LUKS", "a LUKS-encrypted volume"),
+    signature(3, b"-FVE-FS-", "BitLocker", "a BitLocker-encrypted volume"),
+    signature(0, b"SPACEDB ", "storage_space_member", "a member of a Windows storage pool"),
+    signature(0x1018, b"\xc6\x85\x73\xf6\x4e\x1a\x45\xca\x82\x65\xf5\x7f\x48\xba\x6d\x81", "bcache", "a bcache device"),
+];
+
+/// File systems of others.
+const FILE_SYSTEMS: &[Signature] = &[
+    signature(0, b"XFSB", "xfs", "an XFS file system"),
+    signature(3, b"NTFS    ", "ntfs", "an NTFS file system"),
+    signature(3, b"ReFS\0\0\0\0", "ReFS", "a ReFS file system"),
+    signature(3, b"EXFAT   ", "exfat", "an exFAT file system"),
+    signature(0x10040, b"_BHRfS_M", "btrfs", "a Btrfs file system"),
+    signature(82, b"FAT32   ", "vfat", "a FAT file system"),
+    signature(54, b"FAT16   ", "vfat", "a FAT file system"),
+    signature(54, b"FAT12   ", "vfat", "a FAT file system"),
+    signature(0x8001, b"CD001", "iso9660", "an ISO 9660 file system"),
+];
+
+/// Says what is in `volume`.
+///
+/// # Errors
+/// When it cannot be read.
+pub(crate) fn content(volume: &dyn ReadAt) -> Result<Content, ReadError> {
+    if md_superblock(volume)?.is_some() {
+        return Ok(Content::MD_MEMBER);
+    }
+    if let Some(found) = first_match(volume, MEMBERS)? {
+        return Ok(found);
+    }
+    if ext4::probe(volume)? {
+        return Ok(Content::Ext);
+    }
+    if let Some(found) = first_match(volume, FILE_SYSTEMS)? {
+        return Ok(found);
+    }
+    is_swap(volume).map(|swap| if swap { Content::Swap } else { Content::Unknown })
+}
+
+fn first_match(volume: &dyn ReadAt, signatures: &[Signature]) -> Result<Option<Content>, ReadError> {
+    for signature in signatures {
+        if has(volume, Some(signature.offset), signature.magic)? {
+            return Ok(Some(Content::Foreign { format: signature.format, name: signature.name }));
+        }
+    }
+    Ok(None)
+}
+
+/// Where the md superblock is when this is a member of an md array: superblock 1.1 at the start, 1.2 at 4 KiB, 1.0 and
+/// 0.90 near the end (Linux `drivers/md/md.c`, `super_90_load` and `super_1_load`; `include/uapi/linux/raid/md_p.h`).
+pub(crate) fn md_superblock(device: &dyn ReadAt) -> Result<Option<u64>, ReadError> {
+    const MAGIC_090: [u8; 8] = [0xfc, 0x4e, 0x2b, 0xa9, 0, 0, 0, 0];
+    const MAGIC_1: [u8; 8] = [0xfc, 0x4e, 0x2b, 0xa9, 1, 0, 0, 0];
+    /// Byte of `super_offset` in `struct mdp_superblock_1`: the superblock's own sector on its device.
+    const SUPER_OFFSET: u64 = 144;
+    const RESERVED_090: u64 = 64 << 10;
+    let size = device.size();
+    let at_end = (size >> 9).checked_sub(16).map(|sector| (sector & !7) << 9);
+    for offset in [Some(0), Some(4096), at_end].into_iter().flatten() {
+        let own_sector = (offset >> 9).to_le_bytes();
+        if has(device, Some(offset), &MAGIC_1)? && has(device, offset.checked_add(SUPER_OFFSET), &own_sector)? {
+            return Ok(Some(offset));
+        }
+    }
+    let super_090 = (size & !(RESERVED_090.wrapping_sub(1))).checked_sub(RESERVED_090);
+    Ok(if has(device, super_090, &MAGIC_090)? { super_090 } else { None })
+}
+
+/// Whether a swap header for one of the page sizes is there (Linux `mm/swapfile.c`).
+fn is_swap(volume: &dyn ReadAt) -> Result<bool, ReadError> {
+    for page in [4096_u64, 8192, 16_384, 65_536] {
+        for magic in [b"SWAPSPACE2", b"SWAP-SPACE"] {
+            if has(volume, page.checked_sub(10), magic)? {
+                return Ok(true);
+            }
+        }
+    }
+    Ok(false)
+}
+
+/// Whether these bytes stand at this place; a place outside the volume holds nothing.
+fn has(volume: &dyn ReadAt, offset: Option<u64>, magic: &[u8]) -> Result<bool, ReadError> {
+    let Some(offset) = offset else { return Ok(false) };
+    let mut found = vec![0; magic.len()];
+    match volume.read_exact_at(offset, &mut found) {
+        Err(error) if error.kind == ReadErrorKind::OutOfRange => Ok(false),
+        Err(error) => Err(error),
+        Ok(()) => Ok(found == magic),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use block::{BlockSize, MemoryDisk};
+
+    fn volume(at: usize, magic: &[u8]) -> MemoryDisk {
+        let mut data = vec![0; 1 << 20];
+        data[at..at + magic.len()].copy_from_slice(magic);
+        MemoryDisk::new(data, BlockSize::B512)
+    }
+
+    fn format(at: usize, magic: &[u8]) -> Option<&'static str> {
+        match content(&volume(at, magic)).unwrap() {
+            Content::Foreign { format, .. } => Some(format),
+            _ => None,
+        }
+    }
+
+    #[test]
+    fn each_signature_is_known_at_its_place_only() {
+        for signature in MEMBERS.iter().chain(FILE_SYSTEMS) {
+            assert_eq!(format(signature.offset as usize, signature.magic), Some(signature.format));
+            assert_eq!(format(signature.offset as usize + 5, signature.magic), None);
+        }
+    }
+
+    #[test]
+    fn a_member_of_a_mirror_is_no_file_system() {
+        let version_1 = |at: usize, own_sector: u64| {
+            let mut superblock = vec![0xfc, 0x4e, 0x2b, 0xa9, 1, 0, 0, 0];
+            superblock.resize(144, 0);
+            superblock.extend_from_slice(&own_sector.to_le_bytes());
+            format(at, &superblock)
+        };
+        for at in [0, 4096, (1 << 20) - 8192] {
+            assert_eq!(version_1(at, at as u64 / 512), Some("linux_raid_member"), "at {at}");
+            assert_eq!(version_1(at, 77), None, "at {at}, the superblock of something else");
+        }
+        assert_eq!(format((1 << 20) - 65_536, &[0xfc, 0x4e, 0x2b, 0xa9, 0, 0, 0, 0]), Some("linux_raid_member"));
+    }
+
+    #[test]
+    fn swap_and_nothing_are_told_apart() {
+        assert_eq!(content(&volume(4086, b"SWAPSPACE2")).unwrap(), Content::Swap);
+        assert_eq!(content(&volume(0, b"")).unwrap(), Content::Unknown);
+        assert_eq!(content(&MemoryDisk::new(vec![0; 512], BlockSize::B512)).unwrap(), Content::Unknown);
+    }
+}

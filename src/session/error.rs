@@ -1,0 +1,42 @@
+//! Why a recovery point could not be opened, in the kinds that callers tell apart.
+
+use block::ReadErrorKind;
+
+/// What kind of failure it was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ErrorKind {
+    /// A mistake of ours, or of this machine.
+    Internal,
+    /// The options do not fit together, or name files that cannot be used.
+    Config,
+    /// The target cannot be reached.
+    Connect,
+    /// The server is not the one it should be, or cannot prove it.
+    Identity,
+    /// The target refused the user or the secret.
+    LoginRefused,
+    /// The target did not prove that it knows the reverse secret.
+    TargetNotProven,
+    /// There is no such target, or it has no disk.
+    NoTarget,
+    /// The target broke the protocol, or its disks cannot be read.
+    Protocol,
+    /// A disk image cannot be used.
+    Image,
+}
+
+/// Why a recovery point could not be opened; the message says what failed, where, and what to do next.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct Error {
+    /// What callers decide by.
+    pub kind: ErrorKind,
+    /// What people read.
+    pub message: String,
+}
+
+impl Error {
+    pub(crate) fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
+        Self { kind, message: message.into() }
+    }
+}

@@ -1,0 +1,91 @@
+//! Names of volumes: what a user can type, unique, and the same each time the recovery point is opened.
+
+use std::collections::HashSet;
+
+/// The longest name in bytes: a mount point is made with it.
+const NAME_BYTES_MAX: usize = 120;
+
+/// What a volume could be called by.
+pub(crate) struct Candidate<'a> {
+    pub(crate) label: Option<&'a str>,
+    pub(crate) disk: usize,
+    pub(crate) partition: Option<u32>,
+}
+
+/// A name for each volume, in their order: the label where it is usable and belongs to no other volume, else
+/// `disk0-part1` or `disk0`. A label that several volumes have gets the position added for each of them, so that
+/// the name of one does not depend on the others' order.
+pub(crate) fn assign(volumes: &[Candidate<'_>]) -> Vec<String> {
+    let labels: Vec<_> = volumes.iter().map(|volume| volume.label.and_then(usable)).collect();
+    let mut taken = HashSet::new();
+    let mut names = Vec::new();
+    for (volume, label) in volumes.iter().zip(&labels) {
+        let position = position(volume);
+        let shared = labels.iter().filter(|other| *other == label).count() > 1;
+        let wanted = match label {
+            Some(label) if shared => format!("{label}-{position}"),
+            Some(label) => label.clone(),
+            None => position.clone(),
+        };
+        // A label may look like another volume's position: then the position decides.
+        let mut name = wanted.clone();
+        while !taken.insert(name.clone()) {
+            name = format!("{name}-{position}");
+        }
+        names.push(name);
+    }
+    names
+}
+
+fn position(volume: &Candidate<'_>) -> String {
+    match volume.partition {
+        Some(number) => format!("disk{}-part{number}", volume.disk),
+        None => format!("disk{}", volume.disk),
+    }
+}
+
+/// A label as the name of a directory: no `/`, no control characters, not `.` or `..` or hidden, not too long.
+fn usable(label: &str) -> Option<String> {
+    let clean: String = label.trim().chars().map(|c| if c == '/' || c == '\\' || c.is_control() { '_' } else { c }).collect();
+    let clean = clean.trim_start_matches('.');
+    let end = clean.char_indices().map(|(at, c)| at.saturating_add(c.len_utf8())).take_while(|end| *end <= NAME_BYTES_MAX);
+    let clean = clean.get(..end.last()?)?;
+    (!clean.is_empty()).then(|| clean.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(volumes: &[(Option<&str>, usize, Option<u32>)]) -> Vec<String> {
+        let volume = |&(label, disk, partition)| Candidate { label, disk, partition };
+        assign(&volumes.iter().map(volume).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn labels_name_volumes_and_positions_name_the_rest() {
+        let volumes = [(Some("data"), 0, Some(1)), (None, 0, Some(2)), (None, 1, None)];
+        assert_eq!(names(&volumes), ["data", "disk0-part2", "disk1"]);
+    }
+
+    #[test]
+    fn a_label_that_two_volumes_have_gets_their_positions() {
+        let volumes = [(Some("data"), 0, Some(1)), (Some("data"), 1, Some(1))];
+        assert_eq!(names(&volumes), ["data-disk0-part1", "data-disk1-part1"]);
+    }
+
+    #[test]
+    fn a_hostile_label_stays_below_the_mount_point() {
+        let volumes = [(Some("../../etc"), 0, Some(1)), (Some(".."), 0, Some(2)), (Some("a/b\n"), 0, Some(3))];
+        assert_eq!(names(&volumes), ["_.._etc", "disk0-part2", "a_b"]);
+        let long = "é".repeat(200);
+        assert!(names(&[(Some(&long), 0, None)]).iter().all(|name| name.len() <= NAME_BYTES_MAX));
+    }
+
+    #[test]
+    fn names_are_unique_even_when_a_label_looks_like_a_position() {
+        let volumes = [(Some("disk0-part2"), 0, Some(1)), (None, 0, Some(2)), (None, 0, Some(2))];
+        let names: HashSet<_> = names(&volumes).into_iter().collect();
+        assert_eq!(names.len(), 3);
+    }
+}

@@ -1,0 +1,223 @@
+//! Builds the chain bottom up: source, disks behind one cache, partitions, file systems.
+
+use crate::detect::{self, Content};
+use crate::names::{self, Candidate};
+use crate::source::{Source, SourceDisk};
+use crate::{DiskReport, Error, PartitionReport, Report, VolumeReport, VolumeState};
+use block::{Cache, CacheConfig, CachedDisk, ReadAt, ReadError};
+use bundle::RecoveryPoint;
+use std::sync::Arc;
+use vfs::FileSystem;
+use volume::{Device, Scan, Volume};
+
+/// How a recovery point is opened.
+pub struct OpenOptions {
+    /// How the portal is reached, and how it proves who it is.
+    pub tunnel: tunnel::TunnelConfig,
+    /// Login and time-outs.
+    pub iscsi: iscsi::SessionConfig,
+    /// The cache that all disks share.
+    pub cache: CacheConfig,
+    /// Logical block size of disk image files.
+    pub image_block_size: block::BlockSize,
+}
+
+/// Is told, in words, what is being done.
+pub type Progress<'a> = &'a dyn Fn(&str);
+
+/// A file system that was opened.
+pub struct OpenVolume {
+    /// Its place in [`Report::volumes`].
+    pub index: usize,
+    /// Its name.
+    pub name: String,
+    /// Its files.
+    pub file_system: Arc<dyn FileSystem>,
+}
+
+/// An open recovery point.
+pub struct Opened {
+    report: Report,
+    volumes: Vec<OpenVolume>,
+    source: Source,
+}
+
+impl Opened {
+    /// What was found.
+    #[must_use]
+    pub const fn report(&self) -> &Report {
+        &self.report
+    }
+
+    /// The volumes that can be read, in the order of the report; given once.
+    #[must_use]
+    pub fn take_volumes(&mut self) -> Vec<OpenVolume> {
+        std::mem::take(&mut self.volumes)
+    }
+
+    /// Ends the connection. Whatever is read from now on is an error.
+    pub fn close(self) {
+        drop(self.volumes);
+        self.source.close();
+    }
+}
+
+/// Opens a recovery point: logs in, finds its disks, their partitions and file systems.
+///
+/// # Errors
+/// When its disks cannot be reached. A disk or volume that cannot be read is no error: the report says so.
+pub fn open(point: &RecoveryPoint, options: OpenOptions, progress: Progress<'_>) -> Result<Opened, Error> {
+    let cache = Cache::new(options.cache);
+    let (source, disks, notices) = Source::open(point, options, progress)?;
+    let mut report = Report { source: point.to_string(), notices, ..Report::default() };
+    let devices: Vec<_> = disks.into_iter().map(|disk| Attached::new(disk, &cache)).collect();
+    progress("reading partition tables");
+    let found = volume::scan(&devices.iter().map(Attached::device).collect::<Vec<_>>());
+    report.notices.extend(found.notices.iter().cloned());
+    report.disks = devices.iter().enumerate().map(|(index, disk)| disk.report(index, &found)).collect();
+    let volumes = read_volumes(&devices, &found, &mut report, progress);
+    Ok(Opened { report, volumes, source })
+}
+
+/// A disk behind the cache.
+struct Attached {
+    disk: SourceDisk,
+    data: Arc<CachedDisk>,
+}
+
+impl Attached {
+    fn new(disk: SourceDisk, cache: &Arc<Cache>) -> Self {
+        let data = Arc::new(cache.attach(Arc::clone(&disk.disk)));
+        Self { disk, data }
+    }
+
+    fn device(&self) -> Device {
+        let data: Arc<dyn ReadAt> = Arc::<CachedDisk>::clone(&self.data);
+        Device { name: self.disk.location.clone(), data, block_size: self.disk.disk.geometry().block_size() }
+    }
+
+    fn report(&self, index: usize, found: &Scan) -> DiskReport {
+        let geometry = self.disk.disk.geometry();
+        DiskReport {
+            disk: index,
+            location: self.disk.location.clone(),
+            model: self.disk.model.clone(),
+            serial: self.disk.serial.clone(),
+            bytes: geometry.bytes(),
+            block_size: geometry.block_size().bytes(),
+            table: found.tables.get(index).map_or_else(|| "none".to_owned(), ToString::to_string),
+        }
+    }
+}
+
+/// What a volume turned out to be.
+struct Finding {
+    content: Result<Content, ReadError>,
+    file_system: Option<vfs::Result<Arc<dyn FileSystem>>>,
+}
+
+fn read_volumes(devices: &[Attached], found: &Scan, report: &mut Report, progress: Progress<'_>) -> Vec<OpenVolume> {
+    let findings: Vec<_> = found.volumes.iter().map(|volume| find(volume, devices, found, progress)).collect();
+    let labels: Vec<_> = findings.iter().map(|finding| info(finding).and_then(|info| info.label)).collect();
+    let candidate = |(volume, label): (&Volume, &Option<String>)| (volume.disk, volume.partition, label.clone());
+    let candidates: Vec<_> = found.volumes.iter().zip(&labels).map(candidate).collect();
+    let names = names::assign(
+        &candidates
+            .iter()
+            .map(|(disk, partition, label)| Candidate { label: label.as_deref(), disk: *disk, partition: *partition })
+            .collect::<Vec<_>>(),
+    );
+    let mut open = Vec::new();
+    for ((volume, finding), name) in found.volumes.iter().zip(findings).zip(names) {
+        let index = report.volumes.len();
+        report.volumes.push(volume_report(volume, &finding, name.clone()));
+        if let Some(Ok(file_system)) = finding.file_system {
+            open.push(OpenVolume { index, name, file_system });
+        }
+    }
+    open
+}
+
+fn find(volume: &Volume, devices: &[Attached], found: &Scan, progress: Progress<'_>) -> Finding {
+    let number = volume.partition.map_or_else(String::new, |number| format!(" partition {number}"));
+    progress(&format!("reading disk {}{number}", volume.disk));
+    let content = match whole_disk_is_member(volume, devices, found) {
+        Ok(true) => Ok(Content::MD_MEMBER),
+        Ok(false) => detect::content(volume.data.as_ref()),
+        Err(error) => Err(error),
+    };
+    let open = || ext4::Ext4::open(Arc::clone(&volume.data)).map(|opened| Arc::new(opened) as Arc<dyn FileSystem>);
+    let file_system = matches!(content, Ok(Content::Ext)).then(open);
+    Finding { content, file_system }
+}
+
+/// Whether the disk that holds this volume belongs, as a whole, to an md array: then its partitions are the array's,
+/// and this disk alone may hold old data. A superblock inside a partition is that partition's.
+fn whole_disk_is_member(volume: &Volume, devices: &[Attached], found: &Scan) -> Result<bool, ReadError> {
+    let Some(device) = devices.get(volume.disk) else { return Ok(false) };
+    let Some(at) = detect::md_superblock(device.data.as_ref())? else { return Ok(false) };
+    let inside = |other: &Volume| {
+        other.partition.is_some()
+            && other.disk == volume.disk
+            && at >= other.start
+            && at.checked_sub(other.start).is_some_and(|offset| offset < other.bytes)
+    };
+    Ok(!found.volumes.iter().any(inside))
+}
+
+fn info(finding: &Finding) -> Option<vfs::FsInfo> {
+    finding.file_system.as_ref()?.as_ref().ok().map(|file_system| file_system.info())
+}
+
+fn volume_report(volume: &Volume, finding: &Finding, name: String) -> VolumeReport {
+    let info = info(finding);
+    let (format, state) = describe(finding);
+    let format = info.as_ref().map(|info| info.format).or(format).map(ToOwned::to_owned);
+    VolumeReport {
+        name,
+        disk: volume.disk,
+        partition: PartitionReport {
+            number: volume.partition,
+            kind: volume.kind.to_string(),
+            name: volume.name.clone(),
+            start: volume.start,
+        },
+        bytes: volume.bytes,
+        format,
+        label: info.as_ref().and_then(|info| info.label.clone()),
+        uuid: info.as_ref().and_then(|info| info.uuid.clone()),
+        state,
+        mount_path: None,
+        notices: info.map(|info| info.notices).unwrap_or_default(),
+    }
+}
+
+/// The format's name and what can be done with the volume.
+fn describe(finding: &Finding) -> (Option<&'static str>, VolumeState) {
+    match (&finding.content, &finding.file_system) {
+        (_, Some(Ok(_))) => (None, VolumeState::Readable),
+        (_, Some(Err(error))) => (Some("ext4"), VolumeState::Unreadable(chain(error))),
+        (Err(error), None) => (None, VolumeState::Unreadable(error.to_string())),
+        (Ok(Content::Foreign { format, name }), None) => {
+            (Some(format), VolumeState::Unreadable(format!("{name}, which this version does not read yet")))
+        }
+        (Ok(Content::Swap), None) => (Some("swap"), VolumeState::NoFileSystem("swap space".to_owned())),
+        (Ok(Content::Unknown | Content::Ext), None) => {
+            (None, VolumeState::NoFileSystem("no file system was recognised".to_owned()))
+        }
+    }
+}
+
+/// An error with its causes, in one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let message = error.to_string();
+        if !text.contains(&message) {
+            text = format!("{text}: {message}");
+        }
+        cause = error.source();
+    }
+    text
+}
