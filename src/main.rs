@@ -1,3 +1,7 @@
 //! The `fr-mount` program: everything it does is in the `cli` crate.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    cli::main()
+}

@@ -13,6 +13,7 @@ use std::time::Duration;
     args_conflicts_with_subcommands = true,
     subcommand_negates_reqs = true,
     arg_required_else_help = true,
+    override_usage = "fr-mount --read-only [OPTIONS] SOURCE... MOUNTPOINT\n       fr-mount COMMAND",
     after_long_help = EXIT_CODES_HELP
 )]
 pub struct Cli {
@@ -20,7 +21,7 @@ pub struct Cli {
     pub(crate) command: Option<Command>,
 
     #[command(flatten)]
-    pub(crate) mount: Option<MountArgs>,
+    pub(crate) mount: MountArgs,
 
     /// Print results, and failures, as JSON on standard output
     #[arg(long, global = true)]
@@ -42,12 +43,13 @@ pub(crate) struct MountArgs {
     #[arg(long, hide = true, visible_aliases = ["rw", "writable"])]
     pub(crate) read_write: bool,
 
-    #[command(flatten)]
-    pub(crate) source: SourceArgs,
+    /// The recovery point, then an empty directory: each volume is mounted at MOUNTPOINT/VOLUME.
+    /// SOURCE is iscsis://HOST[:PORT]/IQN, iscsi:// without TLS (no IQN: every target), or disk image files
+    #[arg(value_name = "SOURCE... MOUNTPOINT", required = true, num_args = 1..)]
+    pub(crate) operands: Vec<String>,
 
-    /// An empty directory; each volume is mounted at MOUNTPOINT/VOLUME
-    #[arg(required = true)]
-    pub(crate) mountpoint: PathBuf,
+    #[command(flatten)]
+    pub(crate) options: SourceOptions,
 
     /// Mount only this volume, at MOUNTPOINT itself
     #[arg(long, value_name = "NAME")]
@@ -58,13 +60,9 @@ pub(crate) struct MountArgs {
     pub(crate) foreground: bool,
 }
 
-/// What is opened, and how.
+/// How a recovery point is opened.
 #[derive(Clone, Debug, Args, Serialize, Deserialize)]
-pub(crate) struct SourceArgs {
-    /// The recovery point: iscsis://HOST[:PORT]/IQN, iscsi:// without TLS (no IQN: every target), or disk image files
-    #[arg(value_name = "SOURCE", required = true, num_args = 1..)]
-    pub(crate) sources: Vec<String>,
-
+pub(crate) struct SourceOptions {
     #[command(flatten)]
     pub(crate) connection: ConnectionArgs,
 
@@ -161,10 +159,7 @@ pub(crate) enum Digests {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Show what is in a recovery point: disks, partitions, volumes; nothing is mounted
-    Volumes {
-        #[command(flatten)]
-        source: SourceArgs,
-    },
+    Volumes(Box<VolumesArgs>),
     /// Show the sessions of this user that are mounted
     Status,
     /// Unmount a session, log out, and leave nothing behind
@@ -180,6 +175,17 @@ pub(crate) enum Command {
         /// The directory
         directory: PathBuf,
     },
+}
+
+/// What is looked at.
+#[derive(Debug, Args)]
+pub(crate) struct VolumesArgs {
+    /// iscsis://HOST[:PORT]/IQN, iscsi:// without TLS (no IQN: every target), or disk image files
+    #[arg(value_name = "SOURCE", required = true, num_args = 1..)]
+    pub(crate) sources: Vec<String>,
+
+    #[command(flatten)]
+    pub(crate) options: SourceOptions,
 }
 
 /// Which session ends.
@@ -239,22 +245,23 @@ mod tests {
     }
 
     #[test]
-    fn several_images_come_before_the_mount_point() {
-        let mount = parse(&["--read-only", "a.img", "b.img", "/mnt"]).unwrap().mount.unwrap();
-        assert_eq!(mount.source.sources, ["a.img", "b.img"]);
-        assert_eq!(mount.mountpoint, PathBuf::from("/mnt"));
+    fn operands_and_options_mix() {
+        let mount = parse(&["--read-only", "a.img", "--cache", "1MiB", "b.img", "/mnt"]).unwrap().mount;
+        assert_eq!(mount.operands, ["a.img", "b.img", "/mnt"]);
+        assert_eq!(mount.options.cache, 1 << 20);
     }
 
     #[test]
-    fn a_mount_point_is_needed() {
-        assert!(parse(&["--read-only", "a.img"]).is_err());
+    fn without_a_source_nothing_is_done() {
+        assert!(parse(&["--read-only"]).is_err());
+        assert!(parse(&["volumes"]).is_err());
         assert!(parse(&[]).is_err());
     }
 
     #[test]
     fn commands_take_json_and_log() {
         let cli = parse(&["status", "--json", "--log", "x.log"]).unwrap();
-        assert!(cli.json && cli.mount.is_none());
+        assert!(cli.json && cli.mount.operands.is_empty());
         assert_eq!(cli.log, Some("x.log".into()));
     }
 

@@ -38,7 +38,7 @@ pub(crate) fn main() -> Result<(), Failure> {
     };
     let wakes = Wakes::new();
     crate::sys::watch_starter(wakes.sender());
-    let outcome = run(&job, wakes, &mut send);
+    let outcome = run(&job, &wakes, &mut send);
     if let Err(failure) = &outcome {
         tracing::error!("{failure}");
         send(Message::Failed(failure.clone()));
@@ -76,9 +76,9 @@ impl Wakes {
 }
 
 /// Runs a session to its end.
-pub(crate) fn run(job: &Job, wakes: Wakes, say: &mut dyn FnMut(Message)) -> Result<(), Failure> {
+pub(crate) fn run(job: &Job, wakes: &Wakes, say: &mut dyn FnMut(Message)) -> Result<(), Failure> {
     crate::sys::watch_signals(wakes.sender()).map_err(|error| Failure::internal("cannot watch for signals", error))?;
-    let opened = open(job, &wakes, say)?;
+    let opened = open(job, wakes, say)?;
     let mut serving = Serving::mount(opened, job)?;
     say(Message::Ready(serving.report().clone()));
     serving.until_stopped(&wakes.receiver);
@@ -88,7 +88,7 @@ pub(crate) fn run(job: &Job, wakes: Wakes, say: &mut dyn FnMut(Message)) -> Resu
 /// Opens the recovery point on a thread of its own, so that a signal can end the wait: nothing is mounted yet.
 fn open(job: &Job, wakes: &Wakes, say: &mut dyn FnMut(Message)) -> Result<Opened, Failure> {
     let point = job.source.recovery_point()?;
-    let options = job.source.options(&job.secrets)?;
+    let options = job.source.open_options(&job.secrets)?;
     let sender = wakes.sender();
     std::thread::spawn(move || {
         let progress = sender.clone();

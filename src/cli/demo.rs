@@ -9,7 +9,7 @@ mod server;
 use crate::args::{Cli, DemoArgs};
 use crate::daemon::{self, Message, Wake, Wakes};
 use crate::exit::{Failure, FailureKind};
-use crate::job::{Job, Secrets};
+use crate::job::{Job, JobSource, Secrets};
 use crate::output::{Output, report_text};
 use clap::Parser;
 use server::DemoServer;
@@ -20,7 +20,10 @@ pub(crate) fn run(args: &DemoArgs, output: Output) -> Result<(), Failure> {
     output.line("1. unpacking the sample recovery point: two disks of a small server");
     let disks = sample::disks()?;
     let server = DemoServer::start(disks)?;
-    output.line(&format!("2. serving them over iSCSI in TLS at {} (throw-away certificate, mutual CHAP)", server.address()));
+    output.line(&format!(
+        "2. serving them over iSCSI in TLS at {} (throw-away certificate, mutual CHAP)",
+        server.address()
+    ));
     let job = job(&server, &mount_point)?;
     let outcome = mount(&job, args.check, output);
     server.stop();
@@ -36,7 +39,8 @@ fn mount_point(args: &DemoArgs) -> Result<(PathBuf, Option<tempfile::TempDir>), 
         return Ok((crate::sys::check_mount_point(given)?, None));
     }
     let made = tempfile::Builder::new().prefix("fr-mount-demo-").tempdir();
-    let made = made.map_err(|error| Failure::new(FailureKind::MountPoint, format!("no temporary directory: {error}")))?;
+    let made =
+        made.map_err(|error| Failure::new(FailureKind::MountPoint, format!("no temporary directory: {error}")))?;
     Ok((crate::sys::check_mount_point(made.path())?, Some(made)))
 }
 
@@ -44,15 +48,28 @@ fn mount_point(args: &DemoArgs) -> Result<(PathBuf, Option<tempfile::TempDir>), 
 fn job(server: &DemoServer, mount_point: &Path) -> Result<Job, Failure> {
     let url = server.url();
     let command_line = [
-        "fr-mount", "--read-only", "--pin", server.pin(), "--server-name", server::SERVER_NAME, "--proxy", "none",
-        "--chap-user", server::CHAP_USER, "--chap-secret", "prompt",
-        "--target-user", server::TARGET_USER, "--target-secret", "prompt",
-        &url, ".",
+        "fr-mount",
+        "--read-only",
+        "--pin",
+        server.pin(),
+        "--server-name",
+        server::SERVER_NAME,
+        "--proxy",
+        "none",
+        "--chap-user",
+        server::CHAP_USER,
+        "--chap-secret",
+        "prompt",
+        "--target-user",
+        server::TARGET_USER,
+        "--target-secret",
+        "prompt",
+        ".",
     ];
     let cli = Cli::try_parse_from(command_line).map_err(|error| Failure::internal("the demo's own options", error))?;
-    let mount = cli.mount.ok_or_else(|| Failure::new(FailureKind::Internal, "the demo's own options name no source"))?;
+    let source = JobSource::new(vec![url], cli.mount.options);
     let secrets = Secrets::mutual(server.chap_secret(), server.target_secret());
-    Ok(Job { source: mount.source, secrets, mount_point: mount_point.to_owned(), volume: None, log: None })
+    Ok(Job { source, secrets, mount_point: mount_point.to_owned(), volume: None, log: None })
 }
 
 /// Mounts, then waits for the user, or checks every file and ends.
@@ -60,7 +77,7 @@ fn mount(job: &Job, check: bool, output: Output) -> Result<(), Failure> {
     let wakes = Wakes::new();
     let stop = wakes.sender();
     let mut checked = Ok(());
-    daemon::run(job, wakes, &mut |message| {
+    daemon::run(job, &wakes, &mut |message| {
         let Message::Ready(report) = message else { return };
         output.line("3. mounted, read-only:\n");
         output.result(&report, || report_text(&report));

@@ -99,10 +99,21 @@ mod tests {
     fn the_help_lists_every_exit_code() {
         let help = <crate::args::Cli as clap::CommandFactory>::command().render_long_help().to_string();
         for kind in [
-            FailureKind::Internal, FailureKind::Usage, FailureKind::MountPoint, FailureKind::Connect,
-            FailureKind::Identity, FailureKind::LoginRefused, FailureKind::TargetNotProven, FailureKind::NoTarget,
-            FailureKind::Protocol, FailureKind::Image, FailureKind::NoVolume, FailureKind::Busy,
-            FailureKind::NoSession, FailureKind::CheckFailed, FailureKind::Stopped,
+            FailureKind::Internal,
+            FailureKind::Usage,
+            FailureKind::MountPoint,
+            FailureKind::Connect,
+            FailureKind::Identity,
+            FailureKind::LoginRefused,
+            FailureKind::TargetNotProven,
+            FailureKind::NoTarget,
+            FailureKind::Protocol,
+            FailureKind::Image,
+            FailureKind::NoVolume,
+            FailureKind::Busy,
+            FailureKind::NoSession,
+            FailureKind::CheckFailed,
+            FailureKind::Stopped,
         ] {
             let code = kind.exit_code().to_string();
             let exits = help.split_once("Exit codes:").unwrap().1;

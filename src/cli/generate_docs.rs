@@ -21,11 +21,10 @@ pub(crate) fn run(directory: &Path) -> Result<(), Failure> {
 
 fn pages(command: &Command, name: &str, directory: &Path) -> std::io::Result<()> {
     let mut page = Vec::new();
-    // Without the version, a page changes only when the interface does.
-    let versionless = command.clone().name(name.to_owned()).bin_name(name.replacen('-', "\u{2d}", 1)).version("");
-    clap_mangen::Man::new(versionless).render(&mut page)?;
+    clap_mangen::Man::new(command.clone().name(name.to_owned())).render(&mut page)?;
     std::fs::write(directory.join(format!("{name}.1")), page)?;
-    for subcommand in command.get_subcommands().filter(|command| !command.is_hide_set() && command.get_name() != "help") {
+    for subcommand in command.get_subcommands().filter(|command| !command.is_hide_set() && command.get_name() != "help")
+    {
         pages(subcommand, &format!("{name}-{}", subcommand.get_name()), directory)?;
     }
     Ok(())

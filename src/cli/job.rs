@@ -1,7 +1,7 @@
 //! What a daemon is told to do, secrets included. It travels from the command that the user typed to the daemon
 //! through a pipe, and is wiped on both sides.
 
-use crate::args::{ConnectionArgs, Digests, SourceArgs};
+use crate::args::{ConnectionArgs, Digests, SourceOptions};
 use crate::exit::Failure;
 use crate::secret::{self, Secret};
 use bundle::RecoveryPoint;
@@ -14,7 +14,7 @@ use tunnel::{ClientIdentity, ProxyChoice, Security, TlsConfig, Trust, TunnelConf
 /// A session to run.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct Job {
-    pub(crate) source: SourceArgs,
+    pub(crate) source: JobSource,
     pub(crate) secrets: Secrets,
     pub(crate) mount_point: PathBuf,
     pub(crate) volume: Option<String>,
@@ -46,7 +46,18 @@ impl Secrets {
     }
 }
 
-impl SourceArgs {
+/// What is opened, and how.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct JobSource {
+    sources: Vec<String>,
+    pub(crate) options: SourceOptions,
+}
+
+impl JobSource {
+    pub(crate) const fn new(sources: Vec<String>, options: SourceOptions) -> Self {
+        Self { sources, options }
+    }
+
     /// The recovery point that is meant.
     pub(crate) fn recovery_point(&self) -> Result<RecoveryPoint, Failure> {
         RecoveryPoint::parse(&self.sources).map_err(|error| Failure::usage(error.to_string()))
@@ -65,7 +76,7 @@ impl SourceArgs {
                 .map(|path| path.into_os_string().into_string().map_err(|_| not_text()))
                 .collect::<Result<_, _>>()?;
         }
-        let connection = &mut self.connection;
+        let connection = &mut self.options.connection;
         for path in [&mut connection.ca, &mut connection.client_cert, &mut connection.client_key] {
             *path = path.as_deref().map(absolute).transpose()?;
         }
@@ -73,16 +84,18 @@ impl SourceArgs {
     }
 
     /// How it is opened.
-    pub(crate) fn options(&self, secrets: &Secrets) -> Result<OpenOptions, Failure> {
+    pub(crate) fn open_options(&self, secrets: &Secrets) -> Result<OpenOptions, Failure> {
         let point = self.recovery_point()?;
         let tls = matches!(&point, RecoveryPoint::Iscsi(url) if url.tls);
-        let image_block_size = if self.block_size == "4096" { block::BlockSize::B4096 } else { block::BlockSize::B512 };
+        let image_block_size =
+            if self.options.block_size == "4096" { block::BlockSize::B4096 } else { block::BlockSize::B512 };
+        let connection = &self.options.connection;
         Ok(OpenOptions {
-            tunnel: self.connection.tunnel(tls, secrets)?,
-            iscsi: self.connection.iscsi(tls, &point, secrets),
+            tunnel: connection.tunnel(tls, secrets)?,
+            iscsi: connection.iscsi(tls, &point, secrets),
             cache: block::CacheConfig {
-                bytes_max: self.cache,
-                wait_max: self.connection.reconnect_timeout.saturating_add(std::time::Duration::from_secs(60)),
+                bytes_max: self.options.cache,
+                wait_max: connection.reconnect_timeout.saturating_add(std::time::Duration::from_secs(60)),
                 ..block::CacheConfig::default()
             },
             image_block_size,
@@ -93,7 +106,11 @@ impl SourceArgs {
 impl ConnectionArgs {
     fn tunnel(&self, tls: bool, secrets: &Secrets) -> Result<TunnelConfig, Failure> {
         let security = if tls {
-            Security::Tls(TlsConfig { trust: self.trust()?, server_name: self.server_name.clone(), client: self.client() })
+            Security::Tls(TlsConfig {
+                trust: self.trust()?,
+                server_name: self.server_name.clone(),
+                client: self.client(),
+            })
         } else {
             self.refuse_tls_options()?;
             Security::Plain { allow_remote: self.insecure_plaintext }
@@ -125,7 +142,9 @@ impl ConnectionArgs {
             (self.client_cert.is_some(), "--client-cert"),
         ];
         match given.iter().find(|(given, _)| *given) {
-            Some((_, option)) => Err(Failure::usage(format!("{option} needs TLS: write iscsis:// instead of iscsi://"))),
+            Some((_, option)) => {
+                Err(Failure::usage(format!("{option} needs TLS: write iscsis:// instead of iscsi://")))
+            }
             None => Ok(()),
         }
     }
@@ -135,8 +154,9 @@ impl ConnectionArgs {
         if proxy == "none" {
             return Ok(ProxyChoice::None);
         }
-        let mut url = url::Url::parse(proxy)
-            .map_err(|error| Failure::usage(format!("--proxy is not a URL ({error}): write http://HOST:PORT or none")))?;
+        let mut url = url::Url::parse(proxy).map_err(|error| {
+            Failure::usage(format!("--proxy is not a URL ({error}): write http://HOST:PORT or none"))
+        })?;
         if url.password().is_some() {
             return Err(Failure::usage("a password does not belong into --proxy: use --proxy-secret file:PATH"));
         }

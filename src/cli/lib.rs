@@ -1,7 +1,10 @@
 //! The `fr-mount` command line: arguments, secrets, the daemon, tables and JSON, exit codes. Everything that differs
 //! between operating systems, mounting included, is in `sys`.
 
-#![cfg_attr(test, allow(clippy::as_conversions, clippy::arithmetic_side_effects, reason = "tests compute on known data"))]
+#![cfg_attr(
+    test,
+    allow(clippy::as_conversions, clippy::arithmetic_side_effects, reason = "tests compute on known data")
+)]
 
 mod args;
 mod daemon;
@@ -45,14 +48,13 @@ fn run(cli: Cli, output: Output) -> Result<(), Failure> {
     if !matches!(cli.command, Some(Command::Daemon)) {
         log::start(cli.log.as_deref())?;
     }
-    match (cli.command, cli.mount) {
-        (Some(Command::Volumes { source }), _) => volumes::run(source, output),
-        (Some(Command::Status), _) => status::status(output),
-        (Some(Command::Unmount(args)), _) => status::unmount(&args, output),
-        (Some(Command::Demo(args)), _) => demo::run(&args, output),
-        (Some(Command::Daemon), _) => daemon::main(),
-        (Some(Command::GenerateDocs { directory }), _) => generate_docs::run(&directory),
-        (None, Some(mount)) => mount::run(mount, cli.log, output),
-        (None, None) => Err(Failure::usage("nothing to do; see fr-mount --help")),
+    match cli.command {
+        Some(Command::Volumes(source)) => volumes::run(&source, output),
+        Some(Command::Status) => status::status(output),
+        Some(Command::Unmount(args)) => status::unmount(&args, output),
+        Some(Command::Demo(args)) => demo::run(&args, output),
+        Some(Command::Daemon) => daemon::main(),
+        Some(Command::GenerateDocs { directory }) => generate_docs::run(&directory),
+        None => mount::run(cli.mount, cli.log, output),
     }
 }

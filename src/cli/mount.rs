@@ -4,10 +4,10 @@
 use crate::args::MountArgs;
 use crate::daemon::{self, Message, Wakes};
 use crate::exit::{Failure, FailureKind};
-use crate::job::{Job, Secrets};
+use crate::job::{Job, JobSource, Secrets};
 use crate::output::{Output, ProgressLine, report_text};
 use std::io::{BufRead, BufReader, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use zeroize::Zeroizing;
 
@@ -18,21 +18,24 @@ pub(crate) fn run(args: MountArgs, log: Option<PathBuf>, output: Output) -> Resu
 }
 
 /// The job, with everything about it checked that does not need the network.
-fn job(args: MountArgs, log: Option<PathBuf>) -> Result<Job, Failure> {
+fn job(mut args: MountArgs, log: Option<PathBuf>) -> Result<Job, Failure> {
     if args.read_write {
         return Err(Failure::usage("fr-mount never writes to a recovery point: there is only --read-only"));
     }
-    let mount_point = crate::sys::check_mount_point(&args.mountpoint)?;
-    let source = args.source.absolute()?;
+    let mount_point = args.operands.pop().filter(|_| !args.operands.is_empty());
+    let mount_point =
+        mount_point.ok_or_else(|| Failure::usage("name a SOURCE and a MOUNTPOINT; see fr-mount --help"))?;
+    let source = JobSource::new(args.operands, args.options).absolute()?;
+    let mount_point = crate::sys::check_mount_point(Path::new(&mount_point))?;
     let log = log.map(std::path::absolute).transpose().map_err(|error| Failure::usage(format!("--log: {error}")))?;
-    let secrets = Secrets::read(&source.connection)?;
-    source.options(&secrets)?;
+    let secrets = Secrets::read(&source.options.connection)?;
+    source.open_options(&secrets)?;
     Ok(Job { source, secrets, mount_point, volume: args.volume, log })
 }
 
 fn in_foreground(job: &Job, output: Output) -> Result<(), Failure> {
     let progress = ProgressLine::new();
-    daemon::run(job, Wakes::new(), &mut |message| show(&message, &progress, output))
+    daemon::run(job, &Wakes::new(), &mut |message| show(&message, &progress, output))
 }
 
 /// Shows what the session says of itself.

@@ -85,7 +85,7 @@ impl Drop for ProgressLine {
 /// The table of disk, partition, volume and mount path, and what the user should know.
 pub(crate) fn report_text(report: &Report) -> String {
     let mut table = Table::new();
-    table.load_preset(presets::NOTHING);
+    table.load_style(presets::NOTHING);
     table.set_header(["DISK", "PARTITION", "VOLUME", "SIZE", "CONTENT", "FILES"]);
     for disk in &report.disks {
         let volumes: Vec<_> = report.volumes.iter().filter(|volume| volume.disk == disk.disk).collect();
@@ -98,9 +98,10 @@ pub(crate) fn report_text(report: &Report) -> String {
         }
     }
     let notices = report.notices.iter().cloned();
-    let of_volumes = report.volumes.iter().flat_map(|volume| {
-        volume.notices.iter().map(move |notice| format!("{}: {notice}", volume.name))
-    });
+    let of_volumes = report
+        .volumes
+        .iter()
+        .flat_map(|volume| volume.notices.iter().map(move |notice| format!("{}: {notice}", volume.name)));
     let notices: Vec<_> = notices.chain(of_volumes).map(|notice| format!("\nnote: {notice}")).collect();
     format!("{}{}", table.trim_fmt(), notices.concat())
 }
@@ -114,7 +115,14 @@ fn row(disk: &str, volume: &VolumeReport) -> [String; 6] {
         (VolumeState::Unreadable(reason), _) => format!("not readable: {reason}"),
     };
     let content = volume.format.clone().unwrap_or_else(|| "?".to_owned());
-    [disk.to_owned(), format!("{partition} ({})", volume.partition.kind), volume.name.clone(), size(volume.bytes), content, files]
+    [
+        disk.to_owned(),
+        format!("{partition} ({})", volume.partition.kind),
+        volume.name.clone(),
+        size(volume.bytes),
+        content,
+        files,
+    ]
 }
 
 /// A size for people: 3 digits and a binary unit.
@@ -141,7 +149,13 @@ mod tests {
             notices: vec!["look twice".into()],
         };
         let disk = |disk| DiskReport {
-            disk, location: "x".into(), model: None, serial: None, bytes: 8 << 40, block_size: 512, table: "GPT".into(),
+            disk,
+            location: "x".into(),
+            model: None,
+            serial: None,
+            bytes: 8 << 40,
+            block_size: 512,
+            table: "GPT".into(),
         };
         Report {
             source: "iscsis://h/".into(),

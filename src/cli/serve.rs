@@ -130,7 +130,6 @@ impl Serving {
 
     fn forget(&mut self, index: usize) {
         let Some(served) = self.volumes.get_mut(index).and_then(Option::take) else { return };
-        drop(served.mounted);
         remove_made(served.made.as_deref());
     }
 
@@ -194,10 +193,18 @@ fn remove_made(made: Option<&Path>) {
 }
 
 fn no_volume(report: &Report) -> Failure {
-    let reasons: Vec<_> = report.volumes.iter().map(|volume| match &volume.state {
-        VolumeState::NoFileSystem(reason) | VolumeState::Unreadable(reason) => format!("\n  {}: {reason}", volume.name),
-        VolumeState::Readable | VolumeState::Mounted => format!("\n  {}: not mounted", volume.name),
-    }).chain(report.notices.iter().map(|notice| format!("\n  {notice}"))).collect();
-    let what = if report.volumes.is_empty() { "no volume was found on the disks" } else { "no volume could be mounted:" };
+    let reasons: Vec<_> = report
+        .volumes
+        .iter()
+        .map(|volume| match &volume.state {
+            VolumeState::NoFileSystem(reason) | VolumeState::Unreadable(reason) => {
+                format!("\n  {}: {reason}", volume.name)
+            }
+            VolumeState::Readable | VolumeState::Mounted => format!("\n  {}: not mounted", volume.name),
+        })
+        .chain(report.notices.iter().map(|notice| format!("\n  {notice}")))
+        .collect();
+    let what =
+        if report.volumes.is_empty() { "no volume was found on the disks" } else { "no volume could be mounted:" };
     Failure::new(FailureKind::NoVolume, format!("{what}{}", reasons.concat()))
 }

@@ -53,7 +53,11 @@ pub(crate) fn unmount(args: &UnmountArgs, output: Output) -> Result<(), Failure>
     }
     output.result(&chosen, || match chosen.len() {
         0 => "no session is mounted".to_owned(),
-        _ => chosen.iter().map(|record| format!("{} is unmounted", record.mount_point.display())).collect::<Vec<_>>().join("\n"),
+        _ => chosen
+            .iter()
+            .map(|record| format!("{} is unmounted", record.mount_point.display()))
+            .collect::<Vec<_>>()
+            .join("\n"),
     });
     Ok(())
 }
@@ -65,7 +69,8 @@ fn find(sessions: Vec<Record>, path: &Path) -> Result<Record, Failure> {
         named.iter().any(|path| record.mount_point == *path || record.volumes.iter().any(|volume| volume.path == *path))
     };
     sessions.into_iter().find(belongs).ok_or_else(|| {
-        let message = format!("no session of this user is mounted at '{}'; 'fr-mount status' lists them", path.display());
+        let message =
+            format!("no session of this user is mounted at '{}'; 'fr-mount status' lists them", path.display());
         Failure::new(FailureKind::NoSession, message)
     })
 }

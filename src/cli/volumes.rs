@@ -1,20 +1,21 @@
 //! `fr-mount volumes SOURCE`: what is in a recovery point, without mounting it.
 
-use crate::args::SourceArgs;
+use crate::args::VolumesArgs;
 use crate::exit::Failure;
-use crate::job::Secrets;
+use crate::job::{JobSource, Secrets};
 use crate::output::{Output, ProgressLine, report_text};
 use std::sync::Mutex;
 
-pub(crate) fn run(source: SourceArgs, output: Output) -> Result<(), Failure> {
-    let secrets = Secrets::read(&source.connection)?;
+pub(crate) fn run(args: &VolumesArgs, output: Output) -> Result<(), Failure> {
+    let source = JobSource::new(args.sources.clone(), args.options.clone());
+    let secrets = Secrets::read(&source.options.connection)?;
     let progress = Mutex::new(ProgressLine::new());
     let show = move |text: &str| {
         if let Ok(progress) = progress.lock() {
             progress.show(text);
         }
     };
-    let opened = session::open(&source.recovery_point()?, source.options(&secrets)?, &show)?;
+    let opened = session::open(&source.recovery_point()?, source.open_options(&secrets)?, &show)?;
     drop(show);
     output.result(opened.report(), || report_text(opened.report()));
     opened.close();

@@ -2,7 +2,10 @@
 //! is mounted, and takes everything down in reverse. FUSE and WinFsp are not known here: whoever mounts carries out
 //! the [`Action`]s that the [`Lifecycle`] asks for.
 
-#![cfg_attr(test, allow(clippy::as_conversions, clippy::arithmetic_side_effects, reason = "tests compute on known data"))]
+#![cfg_attr(
+    test,
+    allow(clippy::as_conversions, clippy::arithmetic_side_effects, reason = "tests compute on known data")
+)]
 
 mod detect;
 mod error;

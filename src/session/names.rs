@@ -46,9 +46,11 @@ fn position(volume: &Candidate<'_>) -> String {
 
 /// A label as the name of a directory: no `/`, no control characters, not `.` or `..` or hidden, not too long.
 fn usable(label: &str) -> Option<String> {
-    let clean: String = label.trim().chars().map(|c| if c == '/' || c == '\\' || c.is_control() { '_' } else { c }).collect();
+    let clean: String =
+        label.trim().chars().map(|c| if c == '/' || c == '\\' || c.is_control() { '_' } else { c }).collect();
     let clean = clean.trim_start_matches('.');
-    let end = clean.char_indices().map(|(at, c)| at.saturating_add(c.len_utf8())).take_while(|end| *end <= NAME_BYTES_MAX);
+    let end =
+        clean.char_indices().map(|(at, c)| at.saturating_add(c.len_utf8())).take_while(|end| *end <= NAME_BYTES_MAX);
     let clean = clean.get(..end.last()?)?;
     (!clean.is_empty()).then(|| clean.to_owned())
 }

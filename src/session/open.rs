@@ -146,9 +146,12 @@ fn find(volume: &Volume, devices: &[Attached], found: &Scan, progress: Progress<
         Ok(false) => detect::content(volume.data.as_ref()),
         Err(error) => Err(error),
     };
-    let open = || ext4::Ext4::open(Arc::clone(&volume.data)).map(|opened| Arc::new(opened) as Arc<dyn FileSystem>);
-    let file_system = matches!(content, Ok(Content::Ext)).then(open);
+    let file_system = matches!(content, Ok(Content::Ext)).then(|| open_ext4(volume));
     Finding { content, file_system }
+}
+
+fn open_ext4(volume: &Volume) -> vfs::Result<Arc<dyn FileSystem>> {
+    Ok(Arc::new(ext4::Ext4::open(Arc::clone(&volume.data))?))
 }
 
 /// Whether the disk that holds this volume belongs, as a whole, to an md array: then its partitions are the array's,

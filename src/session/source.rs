@@ -34,7 +34,11 @@ pub(crate) enum Source {
 type OpenSource = (Source, Vec<SourceDisk>, Vec<String>);
 
 impl Source {
-    pub(crate) fn open(point: &RecoveryPoint, options: OpenOptions, progress: Progress<'_>) -> Result<OpenSource, Error> {
+    pub(crate) fn open(
+        point: &RecoveryPoint,
+        options: OpenOptions,
+        progress: Progress<'_>,
+    ) -> Result<OpenSource, Error> {
         match point {
             RecoveryPoint::Images(paths) => images(paths, options.image_block_size),
             RecoveryPoint::Iscsi(url) => targets(url, options, progress),
@@ -62,7 +66,12 @@ fn images(paths: &[PathBuf], block_size: BlockSize) -> Result<OpenSource, Error>
     let mut disks = Vec::new();
     for path in paths {
         let image = RawImage::open(path, block_size).map_err(|error| from_image(&error))?;
-        disks.push(SourceDisk { disk: Arc::new(image), location: path.display().to_string(), model: None, serial: None });
+        disks.push(SourceDisk {
+            disk: Arc::new(image),
+            location: path.display().to_string(),
+            model: None,
+            serial: None,
+        });
     }
     Ok((Source::Images, disks, Vec::new()))
 }
@@ -96,7 +105,8 @@ async fn log_in(
     let (mut disks, mut notices) = (Vec::new(), Vec::new());
     for name in &names {
         progress(&format!("logging in to {name}"));
-        let session = iscsi::Session::login(Arc::clone(dial), config, name).await.map_err(|error| from_iscsi(&error))?;
+        let session =
+            iscsi::Session::login(Arc::clone(dial), config, name).await.map_err(|error| from_iscsi(&error))?;
         sessions.push(session.clone());
         progress(&format!("opening the disks of {name}"));
         for lun in session.disks().await.map_err(|error| from_iscsi(&error))? {
@@ -138,5 +148,5 @@ fn add_disk(target: &str, lun: iscsi::Lun, disks: &mut Vec<SourceDisk>, notices:
         return;
     };
     let model = format!("{} {}", info.vendor.trim(), info.product.trim());
-    disks.push(SourceDisk { disk: Arc::new(disk), location, model: Some(model), serial: info.serial.clone() });
+    disks.push(SourceDisk { disk: Arc::new(disk), location, model: Some(model), serial: info.serial });
 }

@@ -101,8 +101,16 @@ mod tests {
         std::fs::write(dir.path().join("foreign"), "").unwrap();
         let partition = PartitionReport { number: Some(1), kind: String::new(), name: None, start: 0 };
         let volume = VolumeReport {
-            name: "data".into(), disk: 0, partition, bytes: 0, format: None, label: None, uuid: None,
-            state: VolumeState::Mounted, mount_path: Some(dir.path().display().to_string()), notices: vec![],
+            name: "data".into(),
+            disk: 0,
+            partition,
+            bytes: 0,
+            format: None,
+            label: None,
+            uuid: None,
+            state: VolumeState::Mounted,
+            mount_path: Some(dir.path().display().to_string()),
+            notices: vec![],
         };
         let report = Report { volumes: vec![volume], ..Report::default() };
         let failure = every_file(&report, Output { json: true }).unwrap_err();

@@ -10,7 +10,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use target::{Handle, Target, TargetConfig};
 use tokio::net::TcpListener;
-use tokio::runtime::Runtime;
+use tokio::runtime::{Builder, Runtime};
 use zeroize::Zeroizing;
 
 pub(super) const SERVER_NAME: &str = "recovery.demo.invalid";
@@ -29,8 +29,8 @@ pub(super) struct DemoServer {
 
 impl DemoServer {
     pub(super) fn start(disks: Vec<Arc<dyn Disk>>) -> Result<Self, Failure> {
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).thread_name("target").enable_all();
-        let runtime = { runtime }.build().map_err(|error| Failure::internal("cannot start threads", error))?;
+        let runtime = Builder::new_multi_thread().worker_threads(2).thread_name("target").enable_all().build();
+        let runtime = runtime.map_err(|error| Failure::internal("cannot start threads", error))?;
         let (tls, pin) = certificate()?;
         let (secret, reverse_secret) = (random_secret()?, random_secret()?);
         let credentials = |user: &str, secret: &str| iscsi::ChapCredentials {

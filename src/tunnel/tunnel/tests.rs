@@ -1,0 +1,5 @@
+mod client_certificate;
+mod plain;
+mod proxied;
+mod trust;
+mod versions;

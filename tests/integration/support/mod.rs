@@ -1,0 +1,25 @@
+//! What the tests stand on: disk images, real targets and tunnels, the kernel's own view of an image, `fr-mount` itself.
+
+pub(crate) mod certificates;
+pub(crate) mod disk_file;
+pub(crate) mod ext4_image;
+pub(crate) mod fr_mount;
+pub(crate) mod loop_mount;
+pub(crate) mod manifest;
+pub(crate) mod own_target;
+pub(crate) mod ports;
+pub(crate) mod process;
+pub(crate) mod report;
+pub(crate) mod requirements;
+pub(crate) mod sample;
+pub(crate) mod stunnel;
+pub(crate) mod tgt;
+
+pub(crate) use disk_file::DiskFile;
+pub(crate) use ext4_image::Ext4Image;
+pub(crate) use fr_mount::{FrMount, exit, fr_mount};
+pub(crate) use loop_mount::LoopMount;
+pub(crate) use manifest::Manifest;
+pub(crate) use process::Background;
+pub(crate) use report::Report;
+pub(crate) use requirements::{Need, skip_unless};
