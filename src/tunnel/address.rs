@@ -159,6 +159,7 @@ mod tests {
             "a/b:1",
             "user@host:1",
             "a%0d%0ab:1",
+            "%61.example:1",
             "fe80::1%:1",
             "[fe80::1%\n]:1",
             &long,

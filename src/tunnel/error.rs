@@ -102,6 +102,9 @@ impl ErrorKind {
     }
 }
 
+/// Two of the longest host names that there are.
+const PLACE_CHARS_MAX: usize = 512;
+
 /// A connection that was not made: to what, why, and what to do about it. Holds no secrets.
 #[derive(Clone, Debug, thiserror::Error)]
 pub struct Error {
@@ -125,9 +128,12 @@ impl Error {
         self
     }
 
-    /// The same failure, told for this place unless it already has one that is nearer to it.
+    /// The same failure, told for this place unless it already has one that is nearer to it. A place may come from a
+    /// peer (a redirect), so control characters in it are shown as escapes.
     pub(crate) fn at(mut self, place: impl fmt::Display) -> Self {
-        self.place.get_or_insert_with(|| place.to_string());
+        self.place.get_or_insert_with(|| {
+            place.to_string().chars().take(PLACE_CHARS_MAX).collect::<String>().escape_debug().to_string()
+        });
         self
     }
 
@@ -177,6 +183,13 @@ mod tests {
     fn a_message_has_place_kind_detail_and_advice() {
         let error = Error::new(ErrorKind::Refused, "10.0.0.1:3260").with_advice("Start it").at("a:3260").at("b:1");
         assert_eq!(error.to_string(), "a:3260: connection refused: 10.0.0.1:3260. Start it");
+    }
+
+    #[test]
+    fn a_place_cannot_write_to_the_terminal() {
+        let place = format!("a\r\n\u{1b}[31m{}", "x".repeat(5000));
+        let text = Error::new(ErrorKind::Refused, "").at(place).to_string();
+        assert!(text.len() < 600 && !text.contains(char::is_control), "{text}");
     }
 
     #[test]

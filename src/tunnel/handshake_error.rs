@@ -51,10 +51,13 @@ pub(crate) fn explain_tls(error: &TlsError, circumstances: &Circumstances) -> Er
         TlsError::InvalidCertificate(error) => certificate_error(error, circumstances),
         TlsError::AlertReceived(alert) => alert_error(*alert, circumstances),
         TlsError::PeerIncompatible(incompatible) => incompatible_error(incompatible),
-        TlsError::InvalidMessage(InvalidMessage::UnknownProtocolVersion) => {
-            tls_version("it answered with a version before TLS 1.2")
-        }
-        TlsError::InvalidMessage(_) => Error::new(ErrorKind::NotTls, "it answered something else")
+        // What a first record cannot be, whatever the version.
+        TlsError::InvalidMessage(
+            InvalidMessage::InvalidContentType
+            | InvalidMessage::UnknownProtocolVersion
+            | InvalidMessage::MessageTooLarge
+            | InvalidMessage::InvalidEmptyPayload,
+        ) => Error::new(ErrorKind::NotTls, "it answered something else")
             .with_advice("Check the port; for a server without TLS the URL begins with iscsi://"),
         TlsError::NoCertificatesPresented => Error::new(ErrorKind::Untrusted, "it shows none at all"),
         other => Error::new(ErrorKind::TlsFailed, other.to_string()),
@@ -70,7 +73,13 @@ fn incompatible_error(incompatible: &PeerIncompatible) -> Error {
         PeerIncompatible::ServerDoesNotSupportTls12Or13 | PeerIncompatible::ServerTlsVersionIsDisabledByOurConfig => {
             tls_version("the server chose a version before TLS 1.2")
         }
-        other => Error::new(ErrorKind::TlsFailed, format!("the server wants what we do not have: {other:?}")),
+        other => {
+            let what = lower_case_words(&format!("{other:?}"), ' ');
+            Error::new(
+                ErrorKind::TlsFailed,
+                format!("the server and this program do not fit: {}", printable(&what, 200)),
+            )
+        }
     }
 }
 
@@ -115,12 +124,19 @@ fn client_certificate(said: &str, circumstances: &Circumstances) -> Error {
 
 /// The alert as RFC 8446 spells it, such as `unknown_ca`.
 fn alert_name(alert: AlertDescription) -> String {
-    let Some(name) = alert.as_str() else { return format!("number {}", u8::from(alert)) };
+    match alert.as_str() {
+        Some(name) => lower_case_words(name, '_'),
+        None => format!("number {}", u8::from(alert)),
+    }
+}
+
+/// `two_words` of `TwoWords`.
+fn lower_case_words(name: &str, between: char) -> String {
     let mut text = String::new();
     let mut after_lower = false;
     for letter in name.chars() {
         if letter.is_ascii_uppercase() && after_lower {
-            text.push('_');
+            text.push(between);
         }
         after_lower = letter.is_ascii_lowercase();
         text.push(letter.to_ascii_lowercase());
@@ -210,18 +226,22 @@ fn pin_mismatch(mismatch: &PinMismatch) -> Error {
 }
 
 fn wrong_name(wanted: &str, presented: Option<&Vec<String>>) -> Error {
-    let has = match presented {
-        None => "other names".to_owned(),
-        Some(names) if names.is_empty() => "no name at all that could be checked (subjectAltName)".to_owned(),
+    let (has, advice) = match presented {
+        None => ("other names".to_owned(), OTHER_NAME_ADVICE),
+        Some(names) if names.is_empty() => (
+            "no name that could be checked (subjectAltName)".to_owned(),
+            "Ask the server's owner for a certificate with its names, or accept the server's key with --pin",
+        ),
         Some(names) => {
             let shown: Vec<String> = names.iter().take(NAMES_MAX).map(|name| bare_name(name)).collect();
             let more = if names.len() > NAMES_MAX { " and others" } else { "" };
-            format!("{}{more}", shown.join(", "))
+            (format!("{}{more}", shown.join(", ")), OTHER_NAME_ADVICE)
         }
     };
-    Error::new(ErrorKind::WrongName, format!("`{wanted}` was asked for, it has {has}"))
-        .with_advice("If one of its names is right, give it with --server-name")
+    Error::new(ErrorKind::WrongName, format!("`{wanted}` was asked for, it has {has}")).with_advice(advice)
 }
+
+const OTHER_NAME_ADVICE: &str = "If one of its names is right, give it with --server-name";
 
 /// `x` of webpki's `DnsName("x")` and `IpAddress(x)`.
 fn bare_name(presented: &str) -> String {
@@ -250,6 +270,13 @@ mod tests {
         assert_eq!(alert_name(AlertDescription::UnknownCA), "unknown_ca");
         assert_eq!(alert_name(AlertDescription::ProtocolVersion), "protocol_version");
         assert_eq!(alert_name(AlertDescription::from(200)), "number 200");
+    }
+
+    #[test]
+    fn what_does_not_fit_is_told_in_words() {
+        let error = explain_tls(&PeerIncompatible::NoKxGroupsInCommon.into(), &circumstances(false));
+        assert_eq!(error.kind, ErrorKind::TlsFailed);
+        assert!(error.to_string().ends_with("do not fit: no kx groups in common"), "{error}");
     }
 
     #[test]

@@ -17,6 +17,10 @@ const HEAD_BYTES_MAX: usize = 16 * 1024;
 const HEADERS_MAX: usize = 64;
 const REASON_CHARS_MAX: usize = 100;
 
+const NO_PROXY_THERE: &str = "Check that the address is the one of an HTTP proxy";
+const URL_ADVICE: &str =
+    "Write it as http://HOST:PORT or http://USER:PASSWORD@HOST:PORT, special characters percent-encoded";
+
 /// A proxy and what it wants to see.
 #[derive(Debug)]
 pub(crate) struct Proxy {
@@ -29,25 +33,28 @@ impl Proxy {
     /// Reads `http://[USER[:PASSWORD]@]HOST[:PORT]`; `http://` may be left out. Errors name the `setting` that it
     /// came from and not what it says, as that may be a secret.
     pub(crate) fn parse(url: &SecretString, setting: &str) -> Result<Self, Error> {
-        let bad = |why: &str| {
-            Error::new(ErrorKind::BadConfig, format!("{setting} {why}")).with_advice(
-                "Write it as http://HOST:PORT or http://USER:PASSWORD@HOST:PORT, special characters percent-encoded",
-            )
-        };
         let text = url.expose_secret().trim();
-        let text = if text.contains("://") { text.to_owned() } else { format!("http://{text}") };
-        let text = Zeroizing::new(text);
-        let url = Url::parse(&text).map_err(|error| bad(&format!("is not a URL ({error})")))?;
+        let scheme = if text.contains("://") { "" } else { "http://" };
+        let text = Zeroizing::new([scheme, text].concat());
+        let parsed = Url::parse(&text).map_err(|error| format!("is not a URL ({error})")).and_then(|url| {
+            let proxy = Self::from_url(&url);
+            drop(Zeroizing::new(String::from(url)));
+            proxy
+        });
+        parsed.map_err(|why| Error::new(ErrorKind::BadConfig, format!("{setting} {why}")).with_advice(URL_ADVICE))
+    }
+
+    fn from_url(url: &Url) -> Result<Self, String> {
         if url.scheme() != "http" {
-            return Err(bad(&format!("has the scheme {}://, but only http:// proxies are supported", url.scheme())));
+            return Err(format!("has the scheme {}://, but only http:// proxies are supported", url.scheme()));
         }
         if !matches!(url.path(), "" | "/") || url.query().is_some() || url.fragment().is_some() {
-            return Err(bad("has more than a host and a port"));
+            return Err("has more than a host and a port".to_owned());
         }
-        let host = url.host_str().ok_or_else(|| bad("has no host"))?;
+        let host = url.host_str().ok_or("has no host")?;
         let host = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host);
-        let port = url.port_or_known_default().filter(|port| *port != 0).ok_or_else(|| bad("has no usable port"))?;
-        let authorization = basic(url.username(), url.password()).map_err(bad)?;
+        let port = url.port_or_known_default().filter(|port| *port != 0).ok_or("has no usable port")?;
+        let authorization = basic(url.username(), url.password())?;
         Ok(Self { address: Address::new(host, port), authorization })
     }
 
@@ -77,8 +84,9 @@ impl Proxy {
         match status {
             200..=299 if answer.bytes_after == 0 => Ok(()),
             // The client speaks first in TLS and in iSCSI: this is no answer from the other end.
-            200..=299 => Err(Error::new(ErrorKind::ProxyProtocol, "it sent more than was asked for")
-                .with_advice("Check that the address is the one of an HTTP proxy")),
+            200..=299 => {
+                Err(Error::new(ErrorKind::ProxyProtocol, "it sent more than was asked for").with_advice(NO_PROXY_THERE))
+            }
             407 => Err(self.wants_credentials(answer, said)),
             403 => {
                 Err(refused(said, "The proxy's rules forbid this host or port; ask who runs it to allow CONNECT to it"))
@@ -126,7 +134,8 @@ fn basic(user: &str, password: Option<&str>) -> Result<Option<SecretString>, &'s
     pair.push(b':');
     pair.extend_from_slice(&password);
     let encoded = Zeroizing::new(STANDARD.encode(pair.as_slice()));
-    Ok(Some(SecretString::from(format!("Basic {}", encoded.as_str()))))
+    // Of exactly its length, so that no copy is left behind.
+    Ok(Some(SecretString::from(["Basic ", encoded.as_str()].concat())))
 }
 
 fn decoded(text: &str) -> Zeroizing<Vec<u8>> {
@@ -159,7 +168,8 @@ async fn read_answer<S: AsyncRead + Unpin>(stream: &mut S) -> Result<Answer, Err
             return Ok(answer);
         }
         if count == 0 {
-            return Err(Error::new(ErrorKind::Closed, "the proxy ended it without a complete answer"));
+            return Err(Error::new(ErrorKind::Closed, "the proxy ended it without a complete answer")
+                .with_advice(NO_PROXY_THERE));
         }
     }
 }
@@ -187,11 +197,11 @@ fn scheme_name(scheme: &str) -> String {
 }
 
 fn not_http(why: &str) -> Error {
-    Error::new(ErrorKind::ProxyProtocol, why).with_advice("Check that the address is the one of an HTTP proxy")
+    Error::new(ErrorKind::ProxyProtocol, why).with_advice(NO_PROXY_THERE)
 }
 
 fn lost(error: &io::Error) -> Error {
-    Error::new(ErrorKind::Closed, format!("{} (while asking the proxy)", words(error)))
+    Error::new(ErrorKind::Closed, format!("{} (while asking the proxy)", words(error))).with_advice(NO_PROXY_THERE)
 }
 
 #[cfg(test)]

@@ -236,6 +236,9 @@ pub(crate) async fn assert_works(tunnel: &Tunnel, address: &Address) {
 pub(crate) async fn error_of(tunnel: &Tunnel, address: &Address, deadline: Instant) -> Error {
     let error = tunnel.dial(address, deadline).await.err().expect("this must not connect");
     let text = error.to_string();
+    // To be read by people now and then: cargo test -- --nocapture.
+    println!("{text}");
+    assert!(!text.contains(char::is_control), "{text}");
     assert!(text.starts_with(&error.place.clone().unwrap_or_default()), "{text}");
     assert!(!text.contains("os error") && !text.contains("Error") && !text.contains('{'), "{text}");
     error

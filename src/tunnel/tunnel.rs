@@ -50,7 +50,7 @@ impl Tunnel {
 
     async fn open(&self, address: &Address, deadline: Instant) -> Result<Box<dyn Stream>, Error> {
         let host = Host::parse(&address.host)?;
-        let tcp = match self.proxies.for_host(&host, address.port) {
+        let tcp = match self.proxies.for_host(&host, address.port)? {
             None => self.open_directly(&host, address.port, deadline).await?,
             Some(proxy) => self.open_through(proxy, &host, address, deadline).await?,
         };
@@ -117,7 +117,7 @@ impl Tunnel {
     }
 }
 
-const ALLOW: &str = "--insecure-plaintext";
+const ALLOW: &str = "give --insecure-plaintext";
 
 impl Dial for Tunnel {
     fn dial<'a>(&'a self, address: &'a Address, deadline: Instant) -> Dialing<'a> {

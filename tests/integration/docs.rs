@@ -101,7 +101,8 @@ fn documents(files: &[SourceFile]) -> impl Iterator<Item = &SourceFile> {
 #[test]
 fn paths_in_documents_exist() {
     let files = files();
-    let found: Vec<_> = documents(&files).flat_map(|file| missing_paths(file, |path| top().join(path).exists())).collect();
+    let found: Vec<_> =
+        documents(&files).flat_map(|file| missing_paths(file, |path| top().join(path).exists())).collect();
     assert!(found.is_empty(), "{}", found.join("\n"));
 }
 
@@ -132,14 +133,19 @@ fn every_dependency_is_explained() {
     let table = table.split_once("\n[").unwrap().0;
     let names = table.lines().filter_map(|line| line.split_once(" =")).map(|(name, _)| name.trim());
     let explained: BTreeSet<_> = quoted(text("docs/DEPENDENCIES.md")).into_iter().collect();
-    let missing: Vec<_> = names.filter(|name| !name.starts_with("fr-") && !name.starts_with('#') && !explained.contains(name)).collect();
+    let missing: Vec<_> =
+        names.filter(|name| !name.starts_with("fr-") && !name.starts_with('#') && !explained.contains(name)).collect();
     assert!(missing.is_empty(), "docs/DEPENDENCIES.md does not say why these are here: {missing:?}");
 }
 
 #[test]
 fn a_path_that_is_gone_is_found() {
-    let document = SourceFile::new("docs/x.md", "`src/gone.rs` and `src/here.rs`, not `SRC/x`\n```\n`src/fenced.rs`\n```\n");
-    assert_eq!(missing_paths(&document, |path| path == "src/here.rs"), ["docs/x.md names src/gone.rs, which is not there"]);
+    let document =
+        SourceFile::new("docs/x.md", "`src/gone.rs` and `src/here.rs`, not `SRC/x`\n```\n`src/fenced.rs`\n```\n");
+    assert_eq!(
+        missing_paths(&document, |path| path == "src/here.rs"),
+        ["docs/x.md names src/gone.rs, which is not there"]
+    );
 }
 
 #[test]
@@ -152,7 +158,10 @@ fn a_test_that_is_gone_is_found() {
 
 #[test]
 fn an_option_that_is_gone_is_found() {
-    let document = SourceFile::new("x.md", "    sudo fr-mount --read-only --gone \\\n        --alsogone=1 x y\n    cargo test --locked\n");
+    let document = SourceFile::new(
+        "x.md",
+        "    sudo fr-mount --read-only --gone \\\n        --alsogone=1 x y\n    cargo test --locked\n",
+    );
     assert_eq!(missing_options(&document, "--read-only FILE").len(), 2);
     assert_eq!(missing_options(&document, "--read-only, --gone, --alsogone <N>"), [""; 0]);
 }

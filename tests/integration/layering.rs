@@ -139,7 +139,8 @@ fn every_crate_lies_where_its_name_says() {
     for package in metadata.workspace_packages() {
         let short = package.name.strip_prefix("fr-").unwrap_or(&package.name);
         let place = package.manifest_path.strip_prefix(env!("CARGO_MANIFEST_DIR")).expect("inside the workspace");
-        let places = [format!("src/{short}/Cargo.toml"), format!("platform/{short}/Cargo.toml"), "Cargo.toml".to_owned()];
+        let places =
+            [format!("src/{short}/Cargo.toml"), format!("platform/{short}/Cargo.toml"), "Cargo.toml".to_owned()];
         assert!(places.iter().any(|expected| place == expected.as_str()), "{} lies at {place}", package.name);
     }
 }
@@ -151,10 +152,7 @@ fn graph(crates: &[&str], imports: &[(&str, &str, bool)]) -> Graph {
         to: (*to).to_owned(),
         only_tests: *only_tests,
     };
-    Graph {
-        crates: crates.iter().map(ToString::to_string).collect(),
-        imports: imports.iter().map(import).collect(),
-    }
+    Graph { crates: crates.iter().map(ToString::to_string).collect(), imports: imports.iter().map(import).collect() }
 }
 
 #[test]

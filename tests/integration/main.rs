@@ -8,6 +8,7 @@
     clippy::panic,
     clippy::indexing_slicing,
     clippy::as_conversions,
+    clippy::print_stderr,
     clippy::arithmetic_side_effects,
     reason = "tests stop where something is not as they expect, and compute on known data"
 )]

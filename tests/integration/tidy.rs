@@ -50,7 +50,9 @@ fn unsafe_code(file: &SourceFile) -> Vec<String> {
 fn postponed(file: &SourceFile) -> Vec<String> {
     let markers = [concat!("TO", "DO"), concat!("FIX", "ME"), concat!("XX", "X:")];
     let lines = file.text.lines().enumerate();
-    let found = lines.filter(|(_, line)| markers.iter().any(|marker| has_word(line, marker.trim_end_matches(':')) && line.contains(marker)));
+    let found = lines.filter(|(_, line)| {
+        markers.iter().any(|marker| has_word(line, marker.trim_end_matches(':')) && line.contains(marker))
+    });
     found.map(|(index, _)| format!("{}:{}: postpones something; write an issue", file.path, index + 1)).collect()
 }
 
@@ -97,7 +99,8 @@ fn every_file_keeps_the_rules() {
 
 #[test]
 fn the_top_directory_holds_only_known_directories() {
-    let known = [".ci", ".git", ".github", "benches", "docs", "fuzz", "packaging", "platform", "src", "target", "tests"];
+    let known =
+        [".ci", ".git", ".github", "benches", "docs", "fuzz", "packaging", "platform", "src", "target", "tests"];
     for entry in fs::read_dir(top()).unwrap() {
         let entry = entry.unwrap();
         let name = entry.file_name().into_string().unwrap();
@@ -133,7 +136,11 @@ fn every_fixture_comes_with_its_recipe() {
         }
         let names = fs::read_dir(&directory).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
         let recipe = { names }.any(|name| name.starts_with("make") || name == "README.md");
-        assert!(recipe, "{} has no recipe: a make script, or a README.md that says how it was made", directory.display());
+        assert!(
+            recipe,
+            "{} has no recipe: a make script, or a README.md that says how it was made",
+            directory.display()
+        );
     }
 }
 

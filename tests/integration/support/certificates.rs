@@ -3,7 +3,7 @@
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, PublicKeyData};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use sha2::{Digest, Sha256};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 /// The name in the server's certificate; it cannot be resolved, so that only `--server-name` can bring it up.
@@ -27,7 +27,8 @@ impl Certificates {
         let server = CertificateParams::new(vec![SERVER_NAME.to_owned()]).unwrap().signed_by(&key, &authority).unwrap();
         let directory = tempfile::tempdir().unwrap();
         std::fs::write(directory.path().join("ca.pem"), authority.pem()).unwrap();
-        std::fs::write(directory.path().join("server.pem"), format!("{}{}", key.serialize_pem(), server.pem())).unwrap();
+        std::fs::write(directory.path().join("server.pem"), format!("{}{}", key.serialize_pem(), server.pem()))
+            .unwrap();
         Self {
             directory,
             certificate: server.der().clone(),
@@ -51,15 +52,11 @@ impl Certificates {
         &self.pin
     }
 
-    /// A directory that goes with the certificates.
-    pub(crate) fn directory(&self) -> &Path {
-        self.directory.path()
-    }
-
     /// The serving side for our own target.
     pub(crate) fn server_config(&self) -> Arc<rustls::ServerConfig> {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let builder = rustls::ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+        let builder =
+            rustls::ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
         let key = PrivateKeyDer::from(self.key.clone_key());
         Arc::new(builder.with_no_client_auth().with_single_cert(vec![self.certificate.clone()], key).unwrap())
     }

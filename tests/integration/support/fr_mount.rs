@@ -5,10 +5,10 @@ use super::report::{Failed, Report};
 use rustix::process::Signal;
 use std::ffi::OsStr;
 use std::fs;
-use std::io::Read;
+use std::io::{Read, Seek};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitStatus, Output, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
 use std::sync::mpsc;
 
 /// The documented exit codes that tests expect.
@@ -94,24 +94,41 @@ pub(crate) fn mounts_below(path: &Path) -> Vec<String> {
 
 /// Runs `fr-mount` to its end, with records of sessions in `place`.
 pub(crate) fn fr_mount<S: AsRef<OsStr>>(place: &Place, args: impl IntoIterator<Item = S>) -> Ended {
-    let output = place.command().args(args).output().unwrap();
-    Ended(output)
+    Ended::run(place.command().args(args))
 }
 
 /// How a run of `fr-mount` ended.
-pub(crate) struct Ended(Output);
+pub(crate) struct Ended {
+    status: ExitStatus,
+    stdout: String,
+    stderr: String,
+}
 
 impl Ended {
+    /// Runs the command to its end; one that does not end is killed, and the test fails. What it prints goes into files,
+    /// so that a daemon that keeps a pipe open cannot hold up the test.
+    pub(crate) fn run(command: &mut Command) -> Self {
+        let (stdout, stderr) = (tempfile::tempfile().unwrap(), tempfile::tempfile().unwrap());
+        let copy = |file: &fs::File| file.try_clone().unwrap();
+        let status = Background::start(command.stdout(copy(&stdout)).stderr(copy(&stderr))).wait();
+        let text = |mut file: fs::File| {
+            let mut text = Vec::new();
+            file.rewind().and_then(|()| file.read_to_end(&mut text)).unwrap();
+            String::from_utf8_lossy(&text).into_owned()
+        };
+        Self { status, stdout: text(stdout), stderr: text(stderr) }
+    }
+
     pub(crate) fn code(&self) -> Option<i32> {
-        self.0.status.code()
+        self.status.code()
     }
 
-    pub(crate) fn stdout(&self) -> String {
-        String::from_utf8_lossy(&self.0.stdout).into_owned()
+    pub(crate) fn stdout(&self) -> &str {
+        &self.stdout
     }
 
-    pub(crate) fn stderr(&self) -> String {
-        String::from_utf8_lossy(&self.0.stderr).into_owned()
+    pub(crate) fn stderr(&self) -> &str {
+        &self.stderr
     }
 
     #[track_caller]
@@ -124,14 +141,14 @@ impl Ended {
     #[track_caller]
     pub(crate) fn assert_failed(&self, code: i32) -> String {
         assert_eq!(self.code(), Some(code), "{}{}", self.stdout(), self.stderr());
-        self.stderr()
+        self.stderr.clone()
     }
 
     /// What it printed with `--json`.
     #[track_caller]
     pub(crate) fn json<T: serde::de::DeserializeOwned>(&self) -> T {
         let text = self.stdout();
-        serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error} in:\n{text}\n{}", self.stderr()))
+        serde_json::from_str(text).unwrap_or_else(|error| panic!("{error} in:\n{text}\n{}", self.stderr()))
     }
 }
 

@@ -1,6 +1,6 @@
 //! Everything that can be seen of a directory tree through the kernel, so that two trees can be compared.
 
-use rustix::fs::{SeekFrom, llistxattr, lgetxattr, seek};
+use rustix::fs::{SeekFrom, lgetxattr, llistxattr, seek};
 use rustix::io::Errno;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
@@ -45,7 +45,10 @@ impl Manifest {
                 let below = directory.join(entry.file_name());
                 let mut known = attributes(&entry.path());
                 known.insert("ino in listing".into(), entry.ino().to_string());
-                known.insert("type in listing".into(), entry.file_type().map_or_else(|e| e.to_string(), |t| kind(t).into()));
+                known.insert(
+                    "type in listing".into(),
+                    entry.file_type().map_or_else(|e| e.to_string(), |t| kind(t).into()),
+                );
                 if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
                     directories.push(below.clone());
                 }
@@ -101,7 +104,9 @@ fn differences_of(path: &[u8], expected: Option<&Attributes>, found: Option<&Att
     let names = expected.keys().chain(found.keys().filter(|name| !expected.contains_key(*name)));
     let differing = names.filter(|name| expected.get(*name) != found.get(*name));
     let text = |known: &Attributes, name: &str| known.get(name).cloned().unwrap_or_else(|| "nothing".into());
-    differing.map(|name| format!("{path}: {name}: expected {}, found {}", text(expected, name), text(found, name))).collect()
+    differing
+        .map(|name| format!("{path}: {name}: expected {}, found {}", text(expected, name), text(found, name)))
+        .collect()
 }
 
 fn note(entries: &mut BTreeMap<Vec<u8>, Attributes>, path: &Path, name: &str, value: String) {
@@ -129,7 +134,10 @@ fn attributes(path: &Path) -> Attributes {
     put("ctime", time(found.ctime(), found.ctime_nsec()));
     put("rdev", format!("{}:{}", rustix::fs::major(found.rdev()), rustix::fs::minor(found.rdev())));
     if found.is_symlink() {
-        put("target", fs::read_link(path).map_or_else(|e| e.to_string(), |t| t.as_os_str().as_bytes().escape_ascii().to_string()));
+        put(
+            "target",
+            fs::read_link(path).map_or_else(|e| e.to_string(), |t| t.as_os_str().as_bytes().escape_ascii().to_string()),
+        );
     }
     if found.is_file() {
         // The map first: once data is cached, the kernel may count preallocated blocks as data.
@@ -293,4 +301,17 @@ fn a_manifest_sees_content_holes_modes_and_xattrs() {
     file.set_len(1 << 30).unwrap();
     assert!(differing().contains(&"size".to_owned()));
     assert!(Manifest::of(other.path()).0[b"file".as_slice()]["sha256"].starts_with("sparse "));
+}
+
+#[test]
+fn the_kernel_shows_a_populated_image_the_same_way_twice() {
+    use super::{Ext4Image, LoopMount, Need, skip_unless};
+    if !skip_unless(&[Need::Root, Need::MKFS, Need::SETFACL, Need::PYTHON]) {
+        return;
+    }
+    let image = Ext4Image::populated(100);
+    let look = || Manifest::of(LoopMount::read_only(&image.path()).path());
+    let first = look();
+    assert!(first.count_with("target") >= 6 && first.count_with("xattr trusted.") >= 2, "{} files", first.len());
+    first.assert_same(&look());
 }

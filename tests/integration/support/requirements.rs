@@ -57,6 +57,7 @@ pub(crate) fn skip_unless(needs: &[Need]) -> bool {
     let message = format!("SKIPPED {}: it needs {}", thread.name().unwrap_or("a test"), missing.join(", "));
     assert!(std::env::var_os("FR_REQUIRE_ALL").is_none_or(|value| value != "1"), "{message}");
     // Written to the stream itself: what goes through eprintln! is hidden for tests that pass.
-    writeln!(std::io::stderr(), "{message}").unwrap();
+    let mut stream = std::io::stderr();
+    writeln!(stream, "{message}").unwrap();
     false
 }

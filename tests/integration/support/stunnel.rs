@@ -35,9 +35,8 @@ impl Stunnel {
         );
         std::fs::write(&file, configuration).unwrap();
         let log = std::fs::File::create(directory.path().join("log")).unwrap();
-        let mut process = Background::start(
-            program("stunnel").arg(file).stdin(Stdio::null()).stdout(Stdio::null()).stderr(log),
-        );
+        let mut process =
+            Background::start(program("stunnel").arg(file).stdin(Stdio::null()).stdout(Stdio::null()).stderr(log));
         let start = Instant::now();
         while start.elapsed() < PATIENCE && process.ended().is_none() {
             if TcpStream::connect(("127.0.0.1", port)).is_ok() {

@@ -20,6 +20,7 @@ pub(crate) struct Tgt {
     process: Background,
     directory: tempfile::TempDir,
     port: u16,
+    control: String,
 }
 
 impl Tgt {
@@ -32,7 +33,9 @@ impl Tgt {
             let (lun, image) = ((index + 1).to_string(), image.to_str().unwrap());
             tgt.admin(&["--op", "new", "--mode", "logicalunit", "--tid", "1", "--lun", &lun, "-b", image]);
             let read_only = ["--params", "readonly=1"];
-            tgt.admin(&[&["--op", "update", "--mode", "logicalunit", "--tid", "1", "--lun", &lun], &read_only[..]].concat());
+            tgt.admin(
+                &[&["--op", "update", "--mode", "logicalunit", "--tid", "1", "--lun", &lun], &read_only[..]].concat(),
+            );
         }
         tgt.admin(&["--op", "bind", "--mode", "target", "--tid", "1", "-I", "ALL"]);
         for (account, direction) in [(accounts.incoming, None), (accounts.outgoing, Some("--outgoing"))] {
@@ -64,18 +67,21 @@ impl Tgt {
     fn try_start() -> Option<Self> {
         let (port, directory) = (free_port(), tempfile::tempdir().unwrap());
         let log = std::fs::File::create(directory.path().join("log")).unwrap();
-        // The number of the control socket is that of the port: nobody else on this machine has it either.
+        // The number of its control socket has to fit 15 bits; when somebody has it already, tgtd ends at once.
+        let control = (port & 0x7fff).to_string();
         let process = Background::start(
             program("tgtd")
-                .args(["-f", "-C", &port.to_string(), "--iscsi", &format!("portal=127.0.0.1:{port}")])
+                .args(["-f", "-C", &control, "--iscsi", &format!("portal=127.0.0.1:{port}")])
                 .stdin(Stdio::null())
                 .stdout(log.try_clone().unwrap())
                 .stderr(log),
         );
-        let mut tgt = Self { process, directory, port };
+        let mut tgt = Self { process, directory, port, control };
         let start = Instant::now();
         while start.elapsed() < PATIENCE && tgt.process.ended().is_none() {
-            let answers = tgt.tgtadm(&["--op", "show", "--mode", "sys"]).output().is_ok_and(|out| out.status.success());
+            // The portal shows that it is this tgtd that answers, and not another with the same control socket.
+            let portals = tgt.tgtadm(&["--op", "show", "--mode", "portal"]).output();
+            let answers = portals.is_ok_and(|out| String::from_utf8_lossy(&out.stdout).contains(&format!(":{port}")));
             if answers {
                 return Some(tgt);
             }
@@ -86,29 +92,36 @@ impl Tgt {
 
     fn tgtadm(&self, args: &[&str]) -> Command {
         let mut command = program("tgtadm");
-        command.args(["-C", &self.port.to_string(), "--lld", "iscsi"]).args(args);
+        command.args(["-C", &self.control, "--lld", "iscsi"]).args(args);
         command
     }
 
     fn admin(&self, args: &[&str]) -> String {
         run(&mut self.tgtadm(args))
     }
-
-    /// What it has logged.
-    pub(crate) fn log(&self) -> String {
-        std::fs::read_to_string(self.directory.path().join("log")).unwrap()
-    }
 }
 
 impl Drop for Tgt {
     fn drop(&mut self) {
+        if std::thread::panicking() {
+            let log = std::fs::read_to_string(self.directory.path().join("log"));
+            eprintln!("tgtd said:\n{}", log.unwrap_or_default());
+        }
+        if self.process.ended().is_some() {
+            return;
+        }
         // Politely first: with its target gone tgtd ends, and connections are closed in good order.
-        for last in [&["--op", "delete", "--mode", "target", "--tid", "1", "--force"][..], &["--op", "delete", "--mode", "system"]] {
+        for last in [
+            &["--op", "delete", "--mode", "target", "--tid", "1", "--force"][..],
+            &["--op", "delete", "--mode", "system"],
+        ] {
             let _ = self.tgtadm(last).stdout(Stdio::null()).stderr(Stdio::null()).status();
         }
         let _ = self.process.child().kill();
         let _ = self.process.child().wait();
-        for socket in [format!("/var/run/tgtd/socket.{}", self.port), format!("/var/run/tgtd/socket.{}.lock", self.port)] {
+        for socket in
+            [format!("/var/run/tgtd/socket.{}", self.control), format!("/var/run/tgtd/socket.{}.lock", self.control)]
+        {
             let _ = std::fs::remove_file(Path::new(&socket));
         }
     }

@@ -1,5 +1,5 @@
 use crate::test_support::{
-    Authority, Leaf, Served, assert_echoes, assert_works, far, serve_tls, tls_tunnel, trusting, write,
+    Authority, Leaf, Served, assert_echoes, assert_works, far, serve, serve_tls, tls_tunnel, trusting, write,
 };
 use crate::{ClientIdentity, Dial, Error, ErrorKind, TlsConfig, Trust, Tunnel, spki_sha256};
 use rcgen::KeyPair;
@@ -155,4 +155,30 @@ fn keys_of_the_usual_forms_are_read() {
         let client = ClientIdentity { certificate: write(&dir, "c", certificate), key: write(&dir, "k", key) };
         with_identity(Trust::Pin([0; 32]), Some(client)).unwrap();
     }
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn data_that_came_before_a_failed_write_is_still_read() {
+    let leaf = Authority::new("any").issue(&["127.0.0.1"]);
+    let acceptor = tokio_rustls::TlsAcceptor::from(std::sync::Arc::new(leaf.server()));
+    let server = serve(move |stream| {
+        let acceptor = acceptor.clone();
+        async move {
+            // At once: a reset drops what still waits to be sent.
+            stream.set_nodelay(true).unwrap();
+            let mut stream = acceptor.accept(stream).await.unwrap();
+            stream.write_all(b"last words").await.unwrap();
+            stream.flush().await.unwrap();
+            // Hang up once bytes of the client have come: they are unread, so the connection is reset.
+            stream.get_ref().0.readable().await.unwrap();
+        }
+    })
+    .await;
+    let tunnel = with_identity(Trust::Pin(spki_sha256(&leaf.certificate).unwrap()), None).unwrap();
+    let mut stream = tunnel.dial(&server.address(), far()).await.unwrap();
+    while stream.write_all(&[0; 64 * 1024]).await.is_ok() {}
+    let mut said = [0; 10];
+    stream.read_exact(&mut said).await.unwrap();
+    assert_eq!(&said, b"last words");
 }

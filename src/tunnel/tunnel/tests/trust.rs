@@ -96,7 +96,7 @@ async fn a_wrong_name_is_told_with_the_names_that_would_be_right() {
     }
     let nameless = refusal(&ours, &ours.issue(&[])).await;
     assert_eq!(nameless.kind, ErrorKind::WrongName);
-    assert!(nameless.to_string().contains("no name at all"), "{nameless}");
+    assert!(nameless.to_string().contains("no name that could be checked"), "{nameless}");
 }
 
 #[tokio::test]

@@ -1,0 +1,261 @@
+//! Directories: blocks of entries. A listing goes through all blocks in order; a name is looked up through the hash
+//! index where there is one.
+
+use crate::bytes::{array, u16_at, u32_at};
+use crate::checksum::crc32c;
+use crate::error::corrupt;
+use crate::filesystem::Ext4;
+use crate::htree;
+use crate::inode::{Inode, ROOT, flag};
+use crate::layout::RawDirEntry;
+use crate::mapping::{self, Place};
+use std::ops::ControlFlow;
+use vfs::{Cursor, DirEntry, Error, ErrorKind, FileType, NodeId, Result};
+use zerocopy::FromBytes;
+
+const HEADER_BYTES: usize = 8;
+/// The smallest entry: header and a name of up to four bytes.
+const ENTRY_BYTES_MIN: usize = 12;
+/// Bytes that a listing reads at a time where they lie together.
+const READ_BYTES: u64 = 64 << 10;
+
+/// An entry as it stands in its block.
+pub(crate) struct Entry<'a> {
+    /// 0 when the entry is not in use.
+    inode: u32,
+    name: &'a [u8],
+    file_type: u8,
+    /// Where the next entry begins in the block.
+    end: usize,
+}
+
+/// The entries of a directory block, unused ones included; ends with the first that is damaged.
+pub(crate) struct Entries<'a> {
+    fs: &'a Ext4,
+    dir: &'a Inode,
+    block: &'a [u8],
+    at: usize,
+}
+
+impl<'a> Entries<'a> {
+    pub(crate) const fn new(fs: &'a Ext4, dir: &'a Inode, block: &'a [u8]) -> Self {
+        Self { fs, dir, block, at: 0 }
+    }
+
+    fn parse(&self) -> Result<Entry<'a>> {
+        let bad = |what: &str| corrupt(format!("directory {}: {what} at byte {} of a block", self.dir.name(), self.at));
+        let rest = self.block.get(self.at..).unwrap_or(&[]);
+        let (raw, _) = RawDirEntry::ref_from_prefix(rest).map_err(|_| bad("an entry is cut short"))?;
+        let record = record_length(raw.rec_len.get(), self.block.len());
+        let name_len = usize::from(raw.name_len);
+        let name_end = name_len.saturating_add(HEADER_BYTES);
+        if record < ENTRY_BYTES_MIN || record % 4 != 0 || record > rest.len() || name_end > record {
+            return Err(bad(&format!("an entry of {record} bytes with a name of {name_len}")));
+        }
+        let name = rest.get(HEADER_BYTES..name_end).unwrap_or(&[]);
+        let inode = raw.inode.get();
+        if u64::from(inode) > self.fs.device.superblock.inodes {
+            return Err(bad(&format!("an entry for inode {inode}, which does not exist,")));
+        }
+        let in_use = inode != 0;
+        if in_use && (name.is_empty() || name.iter().any(|byte| matches!(byte, 0 | b'/'))) {
+            return Err(bad("a name that no file can have"));
+        }
+        Ok(Entry { inode, name, file_type: raw.file_type, end: self.at.saturating_add(record) })
+    }
+}
+
+impl<'a> Iterator for Entries<'a> {
+    type Item = Result<Entry<'a>>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.at >= self.block.len() {
+            return None;
+        }
+        let entry = self.parse();
+        self.at = entry.as_ref().map_or(self.block.len(), |entry| entry.end);
+        Some(entry)
+    }
+}
+
+/// `rec_len` in bytes: in blocks of 64 KiB the two lowest bits stand for higher ones (Linux `ext4_rec_len_from_disk`).
+fn record_length(rec_len: u16, block_len: usize) -> usize {
+    let length = usize::from(rec_len);
+    match (block_len, rec_len) {
+        (0x1_0000.., 0 | 0xFFFF) => block_len,
+        (0x1_0000.., _) => (length & 0xFFFC) | (length & 3) << 16,
+        _ => length,
+    }
+}
+
+/// The node that `name` names.
+pub(crate) fn lookup(fs: &Ext4, dir: &Inode, name: &[u8]) -> Result<NodeId> {
+    let not_found = || Error::new(ErrorKind::NotFound, "no such name in the directory");
+    if name.len() > 255 {
+        return Err(not_found());
+    }
+    if is_indexed(fs, dir)
+        && let Some(found) = htree::lookup(fs, dir, name)?
+    {
+        return found.ok_or_else(not_found);
+    }
+    let mut found = None;
+    each_block(fs, dir, 0, &mut |_, block| {
+        found = find(fs, dir, block, name)?;
+        Ok(if found.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+    })?;
+    found.ok_or_else(not_found)
+}
+
+/// The node that `name` names in this block.
+pub(crate) fn find(fs: &Ext4, dir: &Inode, block: &[u8], name: &[u8]) -> Result<Option<NodeId>> {
+    for entry in Entries::new(fs, dir, block) {
+        let entry = entry?;
+        if entry.inode != 0 && entry.name == name {
+            return node(fs, dir, entry.inode).map(Some);
+        }
+    }
+    Ok(None)
+}
+
+/// An inode that a directory may point to: not one of the reserved ones.
+fn node(fs: &Ext4, dir: &Inode, inode: u32) -> Result<NodeId> {
+    let node = NodeId(inode.into());
+    if node != ROOT && node.0 < fs.device.superblock.first_inode {
+        return Err(corrupt(format!("directory {}: an entry for the reserved inode {inode}", dir.name())));
+    }
+    Ok(node)
+}
+
+/// Gives the entries after `from` to `each`.
+pub(crate) fn list(
+    fs: &Ext4,
+    dir: &Inode,
+    from: Cursor,
+    each: &mut dyn FnMut(DirEntry<'_>) -> ControlFlow<()>,
+) -> Result<()> {
+    let block_bytes = fs.device.superblock.block_bytes();
+    each_block(fs, dir, from.0 >> fs.device.superblock.block_shift, &mut |number, block| {
+        let start = number.saturating_mul(block_bytes);
+        let mut at = start;
+        for entry in Entries::new(fs, dir, block) {
+            let entry = entry?;
+            let next = start.saturating_add(u64::try_from(entry.end).unwrap_or(u64::MAX));
+            let seen = at < from.0;
+            at = next;
+            if seen || entry.inode == 0 || entry.name == b"." || entry.name == b".." {
+                continue;
+            }
+            let node = node(fs, dir, entry.inode)?;
+            let file_type = file_type(entry.file_type).filter(|_| fs.device.superblock.features.filetype());
+            if each(DirEntry { name: entry.name, node, file_type, next: Cursor(next) }).is_break() {
+                return Ok(ControlFlow::Break(()));
+            }
+        }
+        Ok(ControlFlow::Continue(()))
+    })
+}
+
+const fn file_type(number: u8) -> Option<FileType> {
+    match number {
+        1 => Some(FileType::Regular),
+        2 => Some(FileType::Directory),
+        3 => Some(FileType::CharDevice),
+        4 => Some(FileType::BlockDevice),
+        5 => Some(FileType::Fifo),
+        6 => Some(FileType::Socket),
+        7 => Some(FileType::Symlink),
+        _ => None,
+    }
+}
+
+/// What is done with a block of a directory: its number and its bytes.
+type Visit<'a> = &'a mut dyn FnMut(u64, &[u8]) -> Result<ControlFlow<()>>;
+
+/// Verifies the blocks of a directory from number `first` on and gives them to `visit`. Holes are passed over, as the
+/// kernel does.
+fn each_block(fs: &Ext4, dir: &Inode, first: u64, visit: Visit<'_>) -> Result<()> {
+    let superblock = &fs.device.superblock;
+    let blocks = dir.attr.size.div_ceil(superblock.block_bytes());
+    let at_a_time = (READ_BYTES >> superblock.block_shift).max(1);
+    let mut number = first;
+    while number < blocks {
+        let run = mapping::run(fs, dir, number)?;
+        let left = blocks.saturating_sub(number);
+        let Place::Stored(start) = run.place else {
+            number = number.saturating_add(run.count.min(left));
+            continue;
+        };
+        let count = run.count.min(left).min(at_a_time);
+        let length = usize::try_from(count << superblock.block_shift).unwrap_or(0);
+        let mut bytes = vec![0; length];
+        fs.device.read(fs.device.offset(start, count, &dir.name())?, &mut bytes)?;
+        for block in bytes.chunks_exact(superblock.block_len()) {
+            verify(fs, dir, number, block)?;
+            if visit(number, block)?.is_break() {
+                return Ok(());
+            }
+            number = number.saturating_add(1);
+        }
+    }
+    Ok(())
+}
+
+/// Reads and verifies block `number` of a directory.
+pub(crate) fn read_block(fs: &Ext4, dir: &Inode, number: u64) -> Result<Vec<u8>> {
+    let Place::Stored(block) = mapping::run(fs, dir, number)?.place else {
+        return Err(corrupt(format!("directory {}: block {number} of its index is missing", dir.name())));
+    };
+    let block = fs.device.block(block, &dir.name())?;
+    verify(fs, dir, number, &block)?;
+    Ok(block)
+}
+
+/// Whether the directory has a hash index.
+fn is_indexed(fs: &Ext4, dir: &Inode) -> bool {
+    fs.device.superblock.features.dir_index() && dir.flags & flag::INDEX != 0
+}
+
+/// Verifies the checksum of block `number`: of a leaf in its last entry, of an index block behind its entries (Linux
+/// `ext4_dirblock_csum_verify`, `ext4_dx_csum_verify`).
+fn verify(fs: &Ext4, dir: &Inode, number: u64, block: &[u8]) -> Result<()> {
+    if !fs.device.superblock.features.metadata_csum() {
+        return Ok(());
+    }
+    let first_record = record_length(u16_at(block, 4).unwrap_or(0), block.len());
+    let is_index = is_indexed(fs, dir) && (number == 0 || first_record == block.len());
+    let sums = if is_index { htree::check_sums(dir, block) } else { leaf_check_sums(dir, block) };
+    let none = || corrupt(format!("directory {}: block {number} has no checksum", dir.name()));
+    let (expected, found) = sums.ok_or_else(none)?;
+    if expected != found {
+        let message =
+            format!("directory {}: block {number}: checksum {found:#010x}, not {expected:#010x}", dir.name());
+        return Err(corrupt(message));
+    }
+    Ok(())
+}
+
+/// The checksum that a leaf should have, and the one that it has.
+fn leaf_check_sums(dir: &Inode, block: &[u8]) -> Option<(u32, u32)> {
+    /// `struct ext4_dir_entry_tail`: an entry of 12 bytes for inode 0 without a name, of type 0xDE.
+    const TAIL: [u8; 8] = [0, 0, 0, 0, 12, 0, 0, 0xDE];
+    let at = block.len().checked_sub(12)?;
+    if array::<8>(block, at)? != TAIL {
+        return None;
+    }
+    Some((u32_at(block, at.checked_add(8)?)?, crc32c(dir.checksum_seed, block.get(..at)?)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn record_lengths_of_large_blocks_have_a_form_of_their_own() {
+        assert_eq!(record_length(4096, 4096), 4096);
+        assert_eq!(record_length(0, 4096), 0);
+        assert_eq!(record_length(0, 65_536), 65_536);
+        assert_eq!(record_length(0xFFFF, 65_536), 65_536);
+        assert_eq!(record_length(12, 65_536), 12);
+    }
+}

@@ -1,0 +1,102 @@
+//! Feature flags (Linux `fs/ext4/ext4.h`).
+
+use std::fmt;
+
+/// A flag and the name that `mke2fs` gives it.
+type Named = (u32, &'static str);
+
+/// `s_feature_compat`, `s_feature_incompat` and `s_feature_ro_compat`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Features {
+    compat: u32,
+    incompat: u32,
+    ro_compat: u32,
+}
+
+macro_rules! flags {
+    ($($name:ident: $field:ident & $bit:literal),* $(,)?) => {
+        $(pub(crate) const fn $name(self) -> bool { self.$field & $bit != 0 })*
+    };
+}
+
+const INCOMPAT: &[Named] = &[
+    (0x1, "compression"),
+    (0x2, "filetype"),
+    (0x4, "needs_recovery"),
+    (0x8, "journal_dev"),
+    (0x10, "meta_bg"),
+    (0x40, "extent"),
+    (0x80, "64bit"),
+    (0x100, "mmp"),
+    (0x200, "flex_bg"),
+    (0x400, "ea_inode"),
+    (0x1000, "dirdata"),
+    (0x2000, "metadata_csum_seed"),
+    (0x4000, "large_dir"),
+    (0x8000, "inline_data"),
+    (0x1_0000, "encrypt"),
+    (0x2_0000, "casefold"),
+];
+
+/// The incompatible features that this reader understands; `needs_recovery` is looked at on its own.
+const INCOMPAT_READABLE: u32 = 0x2 | 0x4 | 0x10 | 0x40 | 0x80 | 0x100 | 0x200 | 0x2000 | 0x4000;
+
+impl Features {
+    pub(crate) const fn new(compat: u32, incompat: u32, ro_compat: u32) -> Self {
+        Self { compat, incompat, ro_compat }
+    }
+
+    flags! {
+        has_journal: compat & 0x4,
+        dir_index: compat & 0x20,
+        sparse_super2: compat & 0x200,
+        filetype: incompat & 0x2,
+        needs_recovery: incompat & 0x4,
+        journal_dev: incompat & 0x8,
+        meta_bg: incompat & 0x10,
+        extents: incompat & 0x40,
+        is_64bit: incompat & 0x80,
+        metadata_csum_seed: incompat & 0x2000,
+        large_dir: incompat & 0x4000,
+        sparse_super: ro_compat & 0x1,
+        huge_file: ro_compat & 0x8,
+        gdt_csum: ro_compat & 0x10,
+        metadata_csum: ro_compat & 0x400,
+    }
+
+    /// The incompatible features that cannot be read, by name; `None` when there are none.
+    pub(crate) fn unreadable(self) -> Option<String> {
+        let unreadable = self.incompat & !INCOMPAT_READABLE;
+        (unreadable != 0).then(|| Names(unreadable).to_string())
+    }
+}
+
+/// Incompatible features by name.
+struct Names(u32);
+
+impl fmt::Display for Names {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut separator = "";
+        let bits = (0..u32::BITS).map(|shift| 1 << shift).filter(|bit: &u32| self.0 & bit != 0);
+        for bit in bits {
+            match INCOMPAT.iter().find(|(flag, _)| *flag == bit) {
+                Some((_, name)) => write!(f, "{separator}{name}")?,
+                None => write!(f, "{separator}unknown incompatible feature {bit:#x}")?,
+            }
+            separator = ", ";
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_read_is_named() {
+        assert_eq!(Features::new(0, 0x2C2, 0x46B).unreadable(), None);
+        let unreadable = Features::new(0, 0x8000 | 0x400 | 0x8000_0000 | 0x40, 0).unreadable();
+        assert_eq!(unreadable.as_deref(), Some("ea_inode, inline_data, unknown incompatible feature 0x80000000"));
+    }
+}

@@ -1,0 +1,95 @@
+//! Block groups: where descriptors are, and the inode table that each one names.
+
+use crate::bytes::{u16_at, zero};
+use crate::checksum::{crc16, crc32c};
+use crate::device::Device;
+use crate::error::corrupt;
+use crate::layout::RawGroupDescriptor;
+use crate::superblock::Superblock;
+use vfs::Result;
+use zerocopy::FromBytes;
+
+/// Byte of `bg_checksum` in a descriptor.
+const CHECKSUM_OFFSET: usize = 0x1E;
+/// Byte of `bg_inode_table_hi` in a descriptor of the feature `64bit`.
+const INODE_TABLE_HI_OFFSET: usize = 0x28;
+
+/// The first block of the inode table of `group`.
+pub(crate) fn inode_table(device: &Device, group: u64) -> Result<u64> {
+    let superblock = &device.superblock;
+    let mut bytes = vec![0; superblock.descriptor_bytes];
+    device.read(descriptor_offset(superblock, group)?, &mut bytes)?;
+    check_sum(superblock, group, &bytes)?;
+    let (raw, _) = RawGroupDescriptor::ref_from_prefix(&bytes).map_err(|_| corrupt("a group descriptor is cut short"))?;
+    let high = crate::bytes::u32_at(&bytes, INODE_TABLE_HI_OFFSET).filter(|_| superblock.features.is_64bit());
+    Ok(u64::from(high.unwrap_or(0)) << 32 | u64::from(raw.bg_inode_table_lo.get()))
+}
+
+/// The byte at which the descriptor of `group` begins (Linux `fs/ext4/super.c`, `descriptor_loc`).
+fn descriptor_offset(superblock: &Superblock, group: u64) -> Result<u64> {
+    let bad = || corrupt(format!("block group {group} does not exist; there are {}", superblock.groups()));
+    if group >= superblock.groups() {
+        return Err(bad());
+    }
+    let bytes = u64::try_from(superblock.descriptor_bytes).map_err(|_| bad())?;
+    let per_block = superblock.block_bytes().checked_div(bytes).ok_or_else(bad)?;
+    let (table_block, index) = (group.checked_div(per_block), group.checked_rem(per_block));
+    let (table_block, index) = table_block.zip(index).ok_or_else(bad)?;
+    let block = if superblock.features.meta_bg() && table_block >= superblock.first_meta_bg {
+        let first_group = per_block.checked_mul(table_block).ok_or_else(bad)?;
+        let first_block = first_group
+            .checked_mul(superblock.blocks_per_group)
+            .and_then(|blocks| blocks.checked_add(superblock.first_data_block));
+        // With 1 KiB blocks and no boot block in the numbering, block 0 comes before the superblock.
+        let boot_block = superblock.block_shift == 10 && first_group == 0 && superblock.first_data_block == 0;
+        let before = u64::from(has_superblock(superblock, first_group)).saturating_add(boot_block.into());
+        first_block.and_then(|block| block.checked_add(before))
+    } else {
+        // The block of the superblock: 1 with 1 KiB blocks, else 0.
+        let superblock_block = 1024_u64 >> superblock.block_shift;
+        superblock_block.checked_add(table_block).and_then(|block| block.checked_add(1))
+    };
+    let block = block.filter(|block| *block < superblock.blocks).ok_or_else(bad)?;
+    (block << superblock.block_shift).checked_add(index.checked_mul(bytes).ok_or_else(bad)?).ok_or_else(bad)
+}
+
+/// Whether `group` begins with a copy of the superblock (Linux `ext4_bg_has_super`).
+pub(crate) fn has_superblock(superblock: &Superblock, group: u64) -> bool {
+    let power_of = |base: u64| {
+        let mut power = base;
+        while power < group {
+            power = power.saturating_mul(base);
+        }
+        power == group
+    };
+    if group == 0 {
+        return true;
+    }
+    if superblock.features.sparse_super2() {
+        return superblock.backup_groups.iter().any(|backup| u64::from(*backup) == group);
+    }
+    group == 1 || !superblock.features.sparse_super() || power_of(3) || power_of(5) || power_of(7)
+}
+
+/// Verifies `bg_checksum` where the format has it (Linux `ext4_group_desc_csum`).
+fn check_sum(superblock: &Superblock, group: u64, bytes: &[u8]) -> Result<()> {
+    let features = superblock.features;
+    let number = u32::try_from(group).unwrap_or(u32::MAX).to_le_bytes();
+    let expected = u16_at(bytes, CHECKSUM_OFFSET).unwrap_or(0);
+    let found = if features.metadata_csum() {
+        let mut bytes = bytes.to_vec();
+        zero(&mut bytes, CHECKSUM_OFFSET, 2);
+        let sum = crc32c(crc32c(superblock.checksum_seed, &number), &bytes);
+        u16::try_from(sum & 0xFFFF).unwrap_or(0)
+    } else if features.gdt_csum() {
+        let before = bytes.get(..CHECKSUM_OFFSET).unwrap_or(bytes);
+        let after = bytes.get(CHECKSUM_OFFSET.saturating_add(2)..).filter(|_| features.is_64bit()).unwrap_or(&[]);
+        [&superblock.uuid[..], &number, before, after].iter().fold(!0, |sum, part| crc16(sum, part))
+    } else {
+        return Ok(());
+    };
+    if expected != found {
+        return Err(corrupt(format!("the descriptor of block group {group}: checksum {found:#06x}, not {expected:#06x}")));
+    }
+    Ok(())
+}

@@ -1,0 +1,365 @@
+//! The superblock: geometry, features, identity; checked as the kernel's `ext4_fill_super` does.
+
+use crate::checksum::crc32c;
+use crate::error::{corrupt, io};
+use crate::features::Features;
+use crate::layout::RawSuperblock;
+use block::{ReadAt, ReadError, ReadErrorKind};
+use vfs::{Error, ErrorKind, Result};
+use zerocopy::FromBytes;
+
+/// Where the primary superblock is, in bytes from the start of the volume.
+const SUPERBLOCK_OFFSET: u64 = 1024;
+const SUPERBLOCK_BYTES: usize = 1024;
+/// Byte of `s_magic`, and what it has to be.
+const MAGIC_OFFSET: u64 = SUPERBLOCK_OFFSET + 0x38;
+const MAGIC: u16 = 0xEF53;
+
+/// Whether the volume holds ext2, ext3 or ext4: the magic number is where it has to be.
+///
+/// # Errors
+/// When the volume cannot be read.
+pub fn probe(volume: &dyn ReadAt) -> std::result::Result<bool, ReadError> {
+    let mut magic = [0; 2];
+    match volume.read_exact_at(MAGIC_OFFSET, &mut magic) {
+        Err(error) if error.kind == ReadErrorKind::OutOfRange => Ok(false),
+        Err(error) => Err(error),
+        Ok(()) => Ok(u16::from_le_bytes(magic) == MAGIC),
+    }
+}
+
+/// A checked superblock.
+#[derive(Clone, Debug)]
+pub(crate) struct Superblock {
+    pub(crate) features: Features,
+    /// log2 of the block size in bytes: 10 to 16.
+    pub(crate) block_shift: u32,
+    /// Number of blocks.
+    pub(crate) blocks: u64,
+    pub(crate) first_data_block: u64,
+    pub(crate) blocks_per_group: u64,
+    pub(crate) inodes: u64,
+    pub(crate) inodes_per_group: u64,
+    /// The first inode that is not reserved.
+    pub(crate) first_inode: u64,
+    /// Size of an inode in bytes: 128 at least, a power of two, at most a block.
+    pub(crate) inode_bytes: usize,
+    /// Size of a group descriptor in bytes: 32 at least, at most a block.
+    pub(crate) descriptor_bytes: usize,
+    pub(crate) first_meta_bg: u64,
+    pub(crate) reserved_gdt_blocks: u64,
+    pub(crate) backup_groups: [u32; 2],
+    pub(crate) journal_inode: u64,
+    pub(crate) uuid: [u8; 16],
+    /// Seed of every metadata checksum.
+    pub(crate) checksum_seed: u32,
+    pub(crate) hash_seed: [u32; 4],
+    /// Whether names are hashed as unsigned bytes where the index does not say.
+    pub(crate) hash_unsigned: bool,
+    pub(crate) label: Option<String>,
+    pub(crate) free_blocks: u64,
+    pub(crate) reserved_blocks: u64,
+    pub(crate) free_inodes: u64,
+    pub(crate) notices: Vec<String>,
+}
+
+impl Superblock {
+    /// Reads and checks the primary superblock.
+    pub(crate) fn read(volume: &dyn ReadAt) -> Result<Self> {
+        let mut bytes = [0; SUPERBLOCK_BYTES];
+        volume.read_exact_at(SUPERBLOCK_OFFSET, &mut bytes).map_err(io)?;
+        let superblock = Self::parse(&bytes)?;
+        let size = superblock.blocks.checked_shl(superblock.block_shift).unwrap_or(u64::MAX);
+        if size > volume.size() {
+            let (expected, found) = (size, volume.size());
+            let message = format!("the file system has {expected} bytes, the volume only {found}: it is cut short");
+            return Err(corrupt(message));
+        }
+        Ok(superblock)
+    }
+
+    fn parse(bytes: &[u8; SUPERBLOCK_BYTES]) -> Result<Self> {
+        let raw = RawSuperblock::ref_from_bytes(bytes).map_err(|_| corrupt("the superblock is cut short"))?;
+        if raw.s_magic.get() != MAGIC {
+            return Err(corrupt(format!("no ext superblock: magic {:#06x}, not {MAGIC:#06x}", raw.s_magic.get())));
+        }
+        let features = Self::features(raw)?;
+        check_sum(bytes, raw, features)?;
+        let geometry = Geometry::parse(raw, features)?;
+        let wide = |high: u32, low: u32| {
+            if features.is_64bit() { u64::from(high) << 32 | u64::from(low) } else { u64::from(low) }
+        };
+        let checksum_seed =
+            if features.metadata_csum_seed() { raw.s_checksum_seed.get() } else { crc32c(!0, &raw.s_uuid) };
+        Ok(Self {
+            features,
+            block_shift: geometry.block_shift,
+            blocks: geometry.blocks,
+            first_data_block: u64::from(raw.s_first_data_block.get()),
+            blocks_per_group: u64::from(raw.s_blocks_per_group.get()),
+            inodes: u64::from(raw.s_inodes_count.get()),
+            inodes_per_group: u64::from(raw.s_inodes_per_group.get()),
+            first_inode: geometry.first_inode,
+            inode_bytes: geometry.inode_bytes,
+            descriptor_bytes: geometry.descriptor_bytes,
+            first_meta_bg: u64::from(raw.s_first_meta_bg.get()),
+            reserved_gdt_blocks: u64::from(raw.s_reserved_gdt_blocks.get()),
+            backup_groups: raw.s_backup_bgs.map(|group| group.get()),
+            journal_inode: u64::from(raw.s_journal_inum.get()),
+            uuid: raw.s_uuid,
+            checksum_seed,
+            hash_seed: raw.s_hash_seed.map(|word| word.get()),
+            hash_unsigned: raw.s_flags.get() & 0x2 != 0,
+            label: label(&raw.s_volume_name),
+            free_blocks: wide(raw.s_free_blocks_count_hi.get(), raw.s_free_blocks_count_lo.get()),
+            reserved_blocks: wide(raw.s_r_blocks_count_hi.get(), raw.s_r_blocks_count_lo.get()),
+            free_inodes: u64::from(raw.s_free_inodes_count.get()),
+            notices: notices(raw, features),
+        })
+    }
+
+    /// The features, if all of them can be read.
+    fn features(raw: &RawSuperblock) -> Result<Features> {
+        let unsupported = |message: String| Err(Error::new(ErrorKind::Unsupported, message));
+        if raw.s_rev_level.get() > 1 {
+            return unsupported(format!("revision {} of the format is not known", raw.s_rev_level.get()));
+        }
+        // Revision 0 has no feature fields.
+        if raw.s_rev_level.get() == 0 {
+            return Ok(Features::new(0, 0, 0));
+        }
+        let features = Features::new(
+            raw.s_feature_compat.get(),
+            raw.s_feature_incompat.get(),
+            raw.s_feature_ro_compat.get(),
+        );
+        if features.journal_dev() {
+            return unsupported("it is the external journal of another file system and holds no files".to_owned());
+        }
+        if let Some(names) = features.unreadable() {
+            return unsupported(format!("it uses features that this version does not read yet: {names}"));
+        }
+        if features.needs_recovery() {
+            return unsupported(
+                "its journal has to be replayed first, which this version cannot do yet: it was in use when the \
+                 recovery point was taken. Choose a recovery point taken while the machine was shut down, or repair a \
+                 copy of the disk with e2fsck"
+                    .to_owned(),
+            );
+        }
+        Ok(features)
+    }
+
+    /// The size of a block in bytes.
+    pub(crate) const fn block_bytes(&self) -> u64 {
+        1 << self.block_shift
+    }
+
+    /// The size of a block in bytes, for buffers.
+    pub(crate) const fn block_len(&self) -> usize {
+        1 << self.block_shift
+    }
+
+    /// How many block groups there are.
+    pub(crate) fn groups(&self) -> u64 {
+        self.blocks.saturating_sub(self.first_data_block).div_ceil(self.blocks_per_group)
+    }
+}
+
+/// What has to hold before anything else can be computed.
+struct Geometry {
+    block_shift: u32,
+    blocks: u64,
+    first_inode: u64,
+    inode_bytes: usize,
+    descriptor_bytes: usize,
+}
+
+impl Geometry {
+    fn parse(raw: &RawSuperblock, features: Features) -> Result<Self> {
+        let bad = |what: &str, value: u64| corrupt(format!("the superblock's {what} cannot be {value}"));
+        let log_block_size = raw.s_log_block_size.get();
+        if log_block_size > 6 {
+            return Err(bad("log_block_size", log_block_size.into()));
+        }
+        let block_shift = log_block_size.saturating_add(10);
+        let block_bytes = 1_u64 << block_shift;
+        let high = if features.is_64bit() { u64::from(raw.s_blocks_count_hi.get()) << 32 } else { 0 };
+        let blocks = high | u64::from(raw.s_blocks_count_lo.get());
+        let first_data_block = u64::from(raw.s_first_data_block.get());
+        if blocks <= first_data_block || blocks.leading_zeros() < block_shift {
+            return Err(bad("blocks_count", blocks));
+        }
+        if first_data_block > 1 || (first_data_block == 1) != (block_shift == 10) && first_data_block != 0 {
+            return Err(bad("first_data_block", first_data_block));
+        }
+        let (inode_bytes, first_inode) = inode_size(raw, block_bytes)?;
+        let descriptor_bytes = match (features.is_64bit(), raw.s_desc_size.get()) {
+            (false, _) => 32,
+            (true, size) if size >= 64 && size.is_power_of_two() && u64::from(size) <= block_bytes => size.into(),
+            (true, size) => return Err(bad("desc_size", size.into())),
+        };
+        let per_group = u64::from(raw.s_blocks_per_group.get());
+        // Without bigalloc a group's bitmap is one block; with it the bitmap counts clusters, and groups are larger.
+        let per_group_max = block_bytes.saturating_mul(8) << raw.s_log_cluster_size.get().min(32).saturating_sub(log_block_size);
+        if per_group < 8 || per_group > per_group_max {
+            return Err(bad("blocks_per_group", per_group));
+        }
+        let inodes_per_group = u64::from(raw.s_inodes_per_group.get());
+        if inodes_per_group == 0 || inodes_per_group > block_bytes.saturating_mul(8) {
+            return Err(bad("inodes_per_group", inodes_per_group));
+        }
+        let groups = blocks.saturating_sub(first_data_block).div_ceil(per_group);
+        if groups.checked_mul(inodes_per_group) != Some(u64::from(raw.s_inodes_count.get())) {
+            return Err(bad("inodes_count", raw.s_inodes_count.get().into()));
+        }
+        Ok(Self { block_shift, blocks, first_inode, inode_bytes, descriptor_bytes })
+    }
+}
+
+/// The size of an inode, and the first one that is not reserved.
+fn inode_size(raw: &RawSuperblock, block_bytes: u64) -> Result<(usize, u64)> {
+    if raw.s_rev_level.get() == 0 {
+        return Ok((128, 11));
+    }
+    let (size, first) = (raw.s_inode_size.get(), u64::from(raw.s_first_ino.get()));
+    if size < 128 || !size.is_power_of_two() || u64::from(size) > block_bytes {
+        return Err(corrupt(format!("the superblock's inode_size cannot be {size}")));
+    }
+    if first < 11 {
+        return Err(corrupt(format!("the superblock's first_ino cannot be {first}")));
+    }
+    Ok((size.into(), first))
+}
+
+fn check_sum(bytes: &[u8; SUPERBLOCK_BYTES], raw: &RawSuperblock, features: Features) -> Result<()> {
+    const CHECKSUM_OFFSET: usize = 0x3FC;
+    const CRC32C: u8 = 1;
+    if !features.metadata_csum() {
+        return Ok(());
+    }
+    if raw.s_checksum_type != CRC32C {
+        let message = format!("metadata checksums of type {} are not known", raw.s_checksum_type);
+        return Err(Error::new(ErrorKind::Unsupported, message));
+    }
+    let (expected, found) = (raw.s_checksum.get(), crc32c(!0, bytes.get(..CHECKSUM_OFFSET).unwrap_or(bytes)));
+    if expected != found {
+        return Err(corrupt(format!("the superblock's checksum is {found:#010x}, not {expected:#010x}")));
+    }
+    Ok(())
+}
+
+fn label(name: &[u8; 16]) -> Option<String> {
+    let name = name.split(|byte| *byte == 0).next().filter(|name| !name.is_empty())?;
+    Some(String::from_utf8_lossy(name).into_owned())
+}
+
+fn notices(raw: &RawSuperblock, features: Features) -> Vec<String> {
+    const VALID: u16 = 1;
+    const ERRORS: u16 = 2;
+    let state = raw.s_state.get();
+    let mut notices = Vec::new();
+    if state & ERRORS != 0 || raw.s_error_count.get() > 0 {
+        notices.push("the source's kernel recorded errors in this file system; some files may be damaged".to_owned());
+    }
+    if state & VALID == 0 && !features.has_journal() {
+        notices.push("it was not unmounted cleanly and has no journal; recent changes may be incomplete".to_owned());
+    }
+    notices
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use block::{BlockSize, MemoryDisk};
+
+    fn put(bytes: &mut [u8], at: usize, value: &[u8]) {
+        bytes[at..at + value.len()].copy_from_slice(value);
+    }
+
+    /// A superblock of 8 MiB with 4 KiB blocks, without checksums.
+    fn sample() -> [u8; SUPERBLOCK_BYTES] {
+        let mut bytes = [0; SUPERBLOCK_BYTES];
+        put(&mut bytes, 0x0, &512_u32.to_le_bytes());
+        put(&mut bytes, 0x4, &2048_u32.to_le_bytes());
+        put(&mut bytes, 0x18, &2_u32.to_le_bytes());
+        put(&mut bytes, 0x1C, &2_u32.to_le_bytes());
+        put(&mut bytes, 0x20, &32_768_u32.to_le_bytes());
+        put(&mut bytes, 0x28, &512_u32.to_le_bytes());
+        put(&mut bytes, 0x38, &MAGIC.to_le_bytes());
+        put(&mut bytes, 0x3A, &1_u16.to_le_bytes());
+        put(&mut bytes, 0x4C, &1_u32.to_le_bytes());
+        put(&mut bytes, 0x54, &11_u32.to_le_bytes());
+        put(&mut bytes, 0x58, &256_u16.to_le_bytes());
+        put(&mut bytes, 0x60, &0x42_u32.to_le_bytes());
+        put(&mut bytes, 0x78, b"data");
+        bytes
+    }
+
+    fn refusal(at: usize, value: &[u8]) -> Error {
+        let mut bytes = sample();
+        put(&mut bytes, at, value);
+        Superblock::parse(&bytes).unwrap_err()
+    }
+
+    #[test]
+    fn a_plain_superblock_is_understood() {
+        let superblock = Superblock::parse(&sample()).unwrap();
+        assert_eq!((superblock.block_bytes(), superblock.blocks, superblock.groups()), (4096, 2048, 1));
+        assert_eq!(superblock.label.as_deref(), Some("data"));
+        assert_eq!(superblock.notices, [""; 0]);
+    }
+
+    #[test]
+    fn a_dirty_journal_is_refused_and_says_what_to_do() {
+        let error = refusal(0x60, &0x46_u32.to_le_bytes());
+        assert_eq!(error.kind, ErrorKind::Unsupported);
+        assert!(error.message.contains("journal") && error.message.contains("e2fsck"), "{error}");
+    }
+
+    #[test]
+    fn unknown_features_and_journal_devices_are_refused_by_name() {
+        assert!(refusal(0x60, &0x8042_u32.to_le_bytes()).message.contains("inline_data"));
+        assert!(refusal(0x60, &0x8_u32.to_le_bytes()).message.contains("external journal"));
+        assert!(refusal(0x4C, &2_u32.to_le_bytes()).message.contains("revision 2"));
+    }
+
+    #[test]
+    fn impossible_geometry_is_refused() {
+        for (at, value) in [(0x18, 7_u32), (0x4, 0), (0x14, 5), (0x20, 0), (0x20, 40_000), (0x28, 0), (0x28, 32_769), (0x0, 7)] {
+            assert_eq!(refusal(at, &value.to_le_bytes()).kind, ErrorKind::Corrupt, "{at:#x} = {value}");
+        }
+        assert_eq!(refusal(0x58, &100_u16.to_le_bytes()).kind, ErrorKind::Corrupt);
+    }
+
+    #[test]
+    fn a_wrong_checksum_is_refused() {
+        let error = refusal(0x64, &0x400_u32.to_le_bytes());
+        assert!(error.message.contains("checksums of type 0"), "{error}");
+        let mut bytes = sample();
+        put(&mut bytes, 0x64, &0x400_u32.to_le_bytes());
+        put(&mut bytes, 0x175, &[1]);
+        assert!(Superblock::parse(&bytes).unwrap_err().message.contains("checksum is"));
+        let sum = crc32c(!0, &bytes[..0x3FC]);
+        put(&mut bytes, 0x3FC, &sum.to_le_bytes());
+        Superblock::parse(&bytes).unwrap();
+    }
+
+    #[test]
+    fn a_volume_that_is_too_small_is_cut_short() {
+        let mut volume = vec![0; 1024];
+        volume.extend_from_slice(&sample());
+        volume.resize(4 << 20, 0);
+        let volume = MemoryDisk::new(volume, BlockSize::B512);
+        assert!(probe(&volume).unwrap());
+        assert!(Superblock::read(&volume).unwrap_err().message.contains("cut short"));
+        assert!(!probe(&MemoryDisk::new(vec![0; 512], BlockSize::B512)).unwrap());
+    }
+
+    #[test]
+    fn recorded_errors_are_told() {
+        let mut bytes = sample();
+        put(&mut bytes, 0x3A, &2_u16.to_le_bytes());
+        assert_eq!(Superblock::parse(&bytes).unwrap().notices.len(), 2);
+    }
+}

@@ -1,0 +1,16 @@
+//! The SCSI side of the target: what each command is answered with, as functions of the command's bytes (SPC-4, SBC-3).
+
+mod capacity;
+mod cdb;
+mod inquiry;
+mod lun;
+mod mode_sense;
+mod page_length;
+mod sense;
+mod unit;
+mod vital_product_data;
+
+pub(crate) use cdb::Cdb;
+pub(crate) use lun::{LUNS_MAX, LunIndex};
+pub(crate) use sense::Sense;
+pub(crate) use unit::{Answer, Attention, LogicalUnits};

@@ -1,0 +1,149 @@
+//! Command descriptor blocks, parsed: what the initiator wants (SPC-4 chapter 6, SBC-3 chapter 5).
+
+use super::Sense;
+use block::BlockRange;
+
+/// A CDB of up to 16 bytes, as a SCSI Command PDU carries it.
+pub(crate) type Cdb = [u8; 16];
+
+/// What a CDB asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Command {
+    TestUnitReady,
+    RequestSense { descriptor_format: bool, allocation_length: usize },
+    Inquiry { page: Option<u8>, allocation_length: usize },
+    ReportLuns { select_report: u8, allocation_length: usize },
+    ReadCapacity10,
+    ReadCapacity16 { allocation_length: usize },
+    ModeSense(ModeSense),
+    /// The count may be 0.
+    Read(BlockRange),
+    SynchronizeCache,
+    /// Anything that would change the medium.
+    Write,
+}
+
+/// MODE SENSE (6) or (10).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct ModeSense {
+    /// Answered with the eight-byte header of MODE SENSE (10).
+    pub(super) long_header: bool,
+    pub(super) disable_block_descriptors: bool,
+    /// LLBAA: block descriptors of 16 bytes are welcome.
+    pub(super) long_lba: bool,
+    pub(super) page_control: u8,
+    pub(super) page: u8,
+    pub(super) subpage: u8,
+    pub(super) allocation_length: usize,
+}
+
+/// Operation codes that are answered, and those that would write.
+mod operation_code {
+    pub(super) const TEST_UNIT_READY: u8 = 0x00;
+    pub(super) const REQUEST_SENSE: u8 = 0x03;
+    pub(super) const INQUIRY: u8 = 0x12;
+    pub(super) const MODE_SENSE_6: u8 = 0x1a;
+    pub(super) const READ_CAPACITY_10: u8 = 0x25;
+    pub(super) const READ_10: u8 = 0x28;
+    pub(super) const SYNCHRONIZE_CACHE_10: u8 = 0x35;
+    pub(super) const MODE_SENSE_10: u8 = 0x5a;
+    pub(super) const VARIABLE_LENGTH: u8 = 0x7f;
+    pub(super) const READ_16: u8 = 0x88;
+    pub(super) const SYNCHRONIZE_CACHE_16: u8 = 0x91;
+    pub(super) const SERVICE_ACTION_IN_16: u8 = 0x9e;
+    pub(super) const REPORT_LUNS: u8 = 0xa0;
+
+    /// FORMAT UNIT, REASSIGN BLOCKS, WRITE (6), WRITE (10), WRITE AND VERIFY (10), WRITE LONG (10), WRITE SAME (10),
+    /// UNMAP, SANITIZE, XDWRITEREAD (10), COMPARE AND WRITE, WRITE (16), ORWRITE (16), WRITE AND VERIFY (16),
+    /// WRITE SAME (16), WRITE ATOMIC (16), SERVICE ACTION OUT (16) with WRITE LONG (16), WRITE (12),
+    /// WRITE AND VERIFY (12).
+    pub(super) const WRITES: [u8; 19] = [
+        0x04, 0x07, 0x0a, 0x2a, 0x2e, 0x3f, 0x41, 0x42, 0x48, 0x53, 0x89, 0x8a, 0x8b, 0x8e, 0x93, 0x9c, 0x9f, 0xaa,
+        0xae,
+    ];
+}
+
+/// SERVICE ACTION of SERVICE ACTION IN (16).
+const READ_CAPACITY_16: u8 = 0x10;
+/// Service actions of variable length CDBs that write: XDWRITE, XPWRITE, XDWRITEREAD, WRITE, WRITE AND VERIFY,
+/// WRITE SAME, ORWRITE, WRITE ATOMIC (each of 32 bytes).
+const VARIABLE_LENGTH_WRITES: [u16; 8] = [0x0004, 0x0006, 0x0007, 0x000b, 0x000c, 0x000d, 0x000e, 0x000f];
+
+/// Understands a CDB. What is not supported is answered with the sense that SPC-4 asks for.
+pub(super) fn parse(cdb: &Cdb) -> Result<Command, Sense> {
+    match cdb[0] {
+        operation_code::TEST_UNIT_READY => Ok(Command::TestUnitReady),
+        operation_code::REQUEST_SENSE => Ok(Command::RequestSense {
+            descriptor_format: cdb[1] & 1 != 0,
+            allocation_length: usize::from(cdb[4]),
+        }),
+        operation_code::INQUIRY => inquiry(cdb),
+        operation_code::MODE_SENSE_6 => Ok(Command::ModeSense(mode_sense(cdb, false))),
+        operation_code::MODE_SENSE_10 => Ok(Command::ModeSense(mode_sense(cdb, true))),
+        operation_code::READ_CAPACITY_10 => Ok(Command::ReadCapacity10),
+        operation_code::SERVICE_ACTION_IN_16 if cdb[1] & 0x1f == READ_CAPACITY_16 => {
+            Ok(Command::ReadCapacity16 { allocation_length: length32(cdb, 10) })
+        }
+        operation_code::REPORT_LUNS => {
+            Ok(Command::ReportLuns { select_report: cdb[2], allocation_length: length32(cdb, 6) })
+        }
+        operation_code::READ_10 => read(cdb, u64::from(field32(cdb, 2)), u32::from(field16(cdb, 7))),
+        operation_code::READ_16 => read(cdb, field64(cdb, 2), field32(cdb, 10)),
+        operation_code::SYNCHRONIZE_CACHE_10 | operation_code::SYNCHRONIZE_CACHE_16 => Ok(Command::SynchronizeCache),
+        operation_code::VARIABLE_LENGTH if VARIABLE_LENGTH_WRITES.contains(&field16(cdb, 8)) => Ok(Command::Write),
+        other if operation_code::WRITES.contains(&other) => Ok(Command::Write),
+        _ => Err(Sense::INVALID_COMMAND_OPERATION_CODE),
+    }
+}
+
+fn inquiry(cdb: &Cdb) -> Result<Command, Sense> {
+    let page = match (cdb[1], cdb[2]) {
+        (0, 0) => None,
+        (1, page) => Some(page),
+        // A page without EVPD, the obsolete CMDDT, or reserved bits.
+        _ => return Err(Sense::INVALID_FIELD_IN_CDB),
+    };
+    Ok(Command::Inquiry { page, allocation_length: usize::from(field16(cdb, 3)) })
+}
+
+fn mode_sense(cdb: &Cdb, long: bool) -> ModeSense {
+    ModeSense {
+        long_header: long,
+        disable_block_descriptors: cdb[1] & 0x08 != 0,
+        long_lba: long && cdb[1] & 0x10 != 0,
+        page_control: cdb[2] >> 6,
+        page: cdb[2] & 0x3f,
+        subpage: cdb[3],
+        allocation_length: if long { usize::from(field16(cdb, 7)) } else { usize::from(cdb[4]) },
+    }
+}
+
+/// DPO and FUA say nothing to a target that has no cache; RDPROTECT asks for protection information, which there is
+/// none of.
+fn read(cdb: &Cdb, first: u64, count: u32) -> Result<Command, Sense> {
+    if cdb[1] & 0xe0 != 0 {
+        return Err(Sense::INVALID_FIELD_IN_CDB);
+    }
+    Ok(Command::Read(BlockRange { first, count }))
+}
+
+/// `N` bytes of the CDB; zeros for an offset beyond it, which no caller has.
+fn field<const N: usize>(cdb: &Cdb, offset: usize) -> [u8; N] {
+    cdb.get(offset..).and_then(|tail| tail.first_chunk::<N>()).copied().unwrap_or([0; N])
+}
+
+fn field16(cdb: &Cdb, offset: usize) -> u16 {
+    u16::from_be_bytes(field(cdb, offset))
+}
+
+fn field32(cdb: &Cdb, offset: usize) -> u32 {
+    u32::from_be_bytes(field(cdb, offset))
+}
+
+fn field64(cdb: &Cdb, offset: usize) -> u64 {
+    u64::from_be_bytes(field(cdb, offset))
+}
+
+fn length32(cdb: &Cdb, offset: usize) -> usize {
+    usize::try_from(field32(cdb, offset)).unwrap_or(usize::MAX)
+}

@@ -1,0 +1,180 @@
+//! A target that listens: the accept loop, and the handle on it.
+
+use crate::connection::{self, Shared};
+use crate::{Error, TargetConfig};
+use rustls::ServerConfig;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::task::{JoinHandle, JoinSet};
+
+/// How long to wait when the system has no resources for one more connection.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// An iSCSI target with its disks.
+pub struct Target {
+    config: TargetConfig,
+}
+
+impl Target {
+    /// A target as it is configured; nothing happens before [`Target::serve`].
+    #[must_use]
+    pub const fn new(config: TargetConfig) -> Self {
+        Self { config }
+    }
+
+    /// Serves on `listener`, inside TLS when a server configuration is given, until the handle is shut down or dropped.
+    /// Must be called inside a tokio runtime.
+    ///
+    /// # Errors
+    /// When the configuration makes no sense, or the socket has no address.
+    pub fn serve(self, listener: TcpListener, tls: Option<Arc<ServerConfig>>) -> Result<Handle, Error> {
+        let address = listener.local_addr()?;
+        let shared = Arc::new(Shared::new(self.config, tls)?);
+        let (orders, received) = watch::channel(Orders::default());
+        let connections = Arc::new(AtomicUsize::new(0));
+        let server = Server { shared, orders: received, connections: Arc::clone(&connections) };
+        let task = tokio::spawn(server.run(listener));
+        Ok(Handle { address, orders, connections, task })
+    }
+}
+
+/// What the handle wants of the server.
+#[derive(Clone, Copy, Default)]
+struct Orders {
+    /// Counts how often all connections had to be dropped.
+    drops: u64,
+    deaf: bool,
+    stop: bool,
+}
+
+/// A target that is being served. It stops when this is dropped; [`Handle::shutdown`] also waits for that.
+#[derive(Debug)]
+pub struct Handle {
+    address: SocketAddr,
+    orders: watch::Sender<Orders>,
+    connections: Arc<AtomicUsize>,
+    task: JoinHandle<()>,
+}
+
+impl Handle {
+    /// Where it listens.
+    #[must_use]
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// How many connections are open.
+    #[must_use]
+    pub fn connections(&self) -> usize {
+        self.connections.load(Ordering::Relaxed)
+    }
+
+    /// Closes every connection without a farewell. New ones are accepted.
+    pub fn drop_connections(&self) {
+        self.orders.send_modify(|orders| orders.drops = orders.drops.wrapping_add(1));
+    }
+
+    /// Closes the listening socket, for good. Connections that are open go on.
+    pub fn stop_listening(&self) {
+        self.orders.send_modify(|orders| orders.deaf = true);
+    }
+
+    /// Stops listening, closes every connection, and returns when all of that is done.
+    pub async fn shutdown(self) {
+        self.orders.send_modify(|orders| orders.stop = true);
+        if let Err(error) = self.task.await {
+            tracing::error!(%error, "the target did not end by itself");
+        }
+    }
+}
+
+struct Server {
+    shared: Arc<Shared>,
+    orders: watch::Receiver<Orders>,
+    connections: Arc<AtomicUsize>,
+}
+
+impl Server {
+    async fn run(mut self, listener: TcpListener) {
+        let mut listener = Some(listener);
+        let mut tasks = JoinSet::new();
+        let mut accepted = 0_u64;
+        loop {
+            let total_max = self.shared.config.faults.connections_total.unwrap_or(u64::MAX);
+            if accepted >= total_max || self.orders.borrow().deaf {
+                listener = None;
+            }
+            tokio::select! {
+                changed = self.orders.changed() => {
+                    if changed.is_err() || self.orders.borrow().stop {
+                        break;
+                    }
+                }
+                stream = accept(listener.as_ref()) => {
+                    accepted = accepted.saturating_add(1);
+                    self.admit(stream, &mut tasks);
+                }
+                Some(ended) = tasks.join_next() => {
+                    if let Err(error) = ended {
+                        tracing::error!(%error, "a connection ended badly");
+                    }
+                }
+            }
+        }
+        drop(listener);
+        tasks.shutdown().await;
+    }
+
+    fn admit(&self, stream: TcpStream, tasks: &mut JoinSet<()>) {
+        if tasks.len() >= self.shared.config.connections_max {
+            tracing::warn!("refused a connection: {} are open", tasks.len());
+            return;
+        }
+        let guard = CountGuard::new(&self.connections);
+        let shared = Arc::clone(&self.shared);
+        let mut orders = self.orders.clone();
+        let drops = orders.borrow().drops;
+        tasks.spawn(async move {
+            let _guard = guard;
+            tokio::select! {
+                () = connection::serve(shared, stream) => {}
+                // An error means that the server is gone.
+                _ = orders.wait_for(|orders| orders.drops != drops) => {}
+            }
+        });
+    }
+}
+
+/// The next connection; never, once the target has stopped listening.
+async fn accept(listener: Option<&TcpListener>) -> TcpStream {
+    let Some(listener) = listener else { return std::future::pending().await };
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => return stream,
+            Err(error) => {
+                tracing::warn!(%error, "cannot accept a connection");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+/// Counts a connection for as long as it lives.
+struct CountGuard(Arc<AtomicUsize>);
+
+impl CountGuard {
+    fn new(count: &Arc<AtomicUsize>) -> Self {
+        count.fetch_add(1, Ordering::Relaxed);
+        Self(Arc::clone(count))
+    }
+}
+
+impl Drop for CountGuard {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
