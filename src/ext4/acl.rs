@@ -39,9 +39,8 @@ pub(crate) fn parse(value: &[u8]) -> Result<PosixAcl> {
 mod tests {
     use super::*;
 
-    const SAMPLE: &[u8] = &[
-        1, 0, 0, 0, 1, 0, 6, 0, 2, 0, 4, 0, 0xE9, 3, 0, 0, 4, 0, 4, 0, 0x10, 0, 4, 0, 0x20, 0, 0, 0,
-    ];
+    const SAMPLE: &[u8] =
+        &[1, 0, 0, 0, 1, 0, 6, 0, 2, 0, 4, 0, 0xE9, 3, 0, 0, 4, 0, 4, 0, 0x10, 0, 4, 0, 0x20, 0, 0, 0];
 
     #[test]
     fn the_short_form_is_understood() {

@@ -13,9 +13,8 @@ const LEVELS: usize = 3;
 /// The run that begins at block `logical`.
 pub(crate) fn run(fs: &Ext4, inode: &Inode, logical: u32) -> Result<Run> {
     let too_far = || corrupt(format!("{}: block {logical} is more than its block map can have", inode.name()));
-    let pointers: Vec<u32> = (0..DIRECT.saturating_add(LEVELS))
-        .map_while(|index| u32_at(&inode.i_block, index.checked_mul(4)?))
-        .collect();
+    let pointers: Vec<u32> =
+        (0..DIRECT.saturating_add(LEVELS)).map_while(|index| u32_at(&inode.i_block, index.checked_mul(4)?)).collect();
     let direct = pointers.get(..DIRECT).ok_or_else(too_far)?;
     let mut rest = u64::from(logical);
     match usize::try_from(rest) {

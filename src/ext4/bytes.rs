@@ -15,11 +15,6 @@ pub(crate) fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
     array(bytes, at).map(u32::from_le_bytes)
 }
 
-/// A length as a 64-bit number.
-pub(crate) fn len(bytes: &[u8]) -> u64 {
-    u64::try_from(bytes.len()).unwrap_or(u64::MAX)
-}
-
 /// `bytes` with those from `at` on, `count` of them, set to zero.
 pub(crate) fn zero(bytes: &mut [u8], at: usize, count: usize) {
     if let Some(field) = at.checked_add(count).and_then(|end| bytes.get_mut(at..end)) {

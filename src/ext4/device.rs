@@ -35,11 +35,13 @@ impl Device {
     /// The byte at which `count` blocks from `first` on begin; an error unless they can hold data of `what`.
     pub(crate) fn offset(&self, first: u64, count: u64, what: &str) -> Result<u64> {
         let superblock = &self.superblock;
-        let inside = first > superblock.first_data_block
-            && first.checked_add(count).is_some_and(|end| end <= superblock.blocks);
+        let inside =
+            first > superblock.first_data_block && first.checked_add(count).is_some_and(|end| end <= superblock.blocks);
         if !inside {
             let (from, to) = (superblock.first_data_block, superblock.blocks);
-            return Err(corrupt(format!("{what} points to {count} blocks at {first}; there are blocks {from} to {to}")));
+            return Err(corrupt(format!(
+                "{what} points to {count} blocks at {first}; there are blocks {from} to {to}"
+            )));
         }
         // Cannot be cut off: the number of blocks was checked to leave room for the shift.
         Ok(first << superblock.block_shift)

@@ -49,7 +49,7 @@ impl<'a> Entries<'a> {
         let record = record_length(raw.rec_len.get(), self.block.len());
         let name_len = usize::from(raw.name_len);
         let name_end = name_len.saturating_add(HEADER_BYTES);
-        if record < ENTRY_BYTES_MIN || record % 4 != 0 || record > rest.len() || name_end > record {
+        if record < ENTRY_BYTES_MIN || !record.is_multiple_of(4) || record > rest.len() || name_end > record {
             return Err(bad(&format!("an entry of {record} bytes with a name of {name_len}")));
         }
         let name = rest.get(HEADER_BYTES..name_end).unwrap_or(&[]);
@@ -228,8 +228,7 @@ fn verify(fs: &Ext4, dir: &Inode, number: u64, block: &[u8]) -> Result<()> {
     let none = || corrupt(format!("directory {}: block {number} has no checksum", dir.name()));
     let (expected, found) = sums.ok_or_else(none)?;
     if expected != found {
-        let message =
-            format!("directory {}: block {number}: checksum {found:#010x}, not {expected:#010x}", dir.name());
+        let message = format!("directory {}: block {number}: checksum {found:#010x}, not {expected:#010x}", dir.name());
         return Err(corrupt(message));
     }
     Ok(())

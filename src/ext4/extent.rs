@@ -101,7 +101,10 @@ impl Extent {
 }
 
 /// The first `count` structures in `bytes`.
-fn slice_of<T: FromBytes + KnownLayout + Immutable + Unaligned>(bytes: &[u8], count: u16) -> impl Iterator<Item = &T> {
+fn slice_of<'a, T>(bytes: &'a [u8], count: u16) -> impl Iterator<Item = &'a T>
+where
+    T: FromBytes + KnownLayout + Immutable + Unaligned + 'a,
+{
     bytes.chunks_exact(ENTRY_BYTES).take(count.into()).filter_map(|entry| T::ref_from_bytes(entry).ok())
 }
 

@@ -215,12 +215,7 @@ impl FileSystem for Ext4 {
         Ok(self.inode(node)?.attr.clone())
     }
 
-    fn read_dir(
-        &self,
-        dir: NodeId,
-        from: Cursor,
-        each: &mut dyn FnMut(DirEntry<'_>) -> ControlFlow<()>,
-    ) -> Result<()> {
+    fn read_dir(&self, dir: NodeId, from: Cursor, each: &mut dyn FnMut(DirEntry<'_>) -> ControlFlow<()>) -> Result<()> {
         directory::list(self, self.directory(dir)?.as_ref(), from, each)
     }
 
@@ -268,9 +263,7 @@ impl FileSystem for Ext4 {
     fn xattr(&self, node: NodeId, name: &[u8]) -> Result<Vec<u8>> {
         let xattrs = xattr::all(self, self.inode(node)?.as_ref())?;
         let found = xattrs.into_iter().find(|xattr| xattr.full_name().as_deref() == Some(name));
-        found
-            .map(|xattr| xattr.value)
-            .ok_or_else(|| Error::new(ErrorKind::NoAttribute, "no such extended attribute"))
+        found.map(|xattr| xattr.value).ok_or_else(|| Error::new(ErrorKind::NoAttribute, "no such extended attribute"))
     }
 
     fn acl(&self, node: NodeId) -> Result<Acl> {

@@ -20,7 +20,8 @@ pub(crate) fn inode_table(device: &Device, group: u64) -> Result<u64> {
     let mut bytes = vec![0; superblock.descriptor_bytes];
     device.read(descriptor_offset(superblock, group)?, &mut bytes)?;
     check_sum(superblock, group, &bytes)?;
-    let (raw, _) = RawGroupDescriptor::ref_from_prefix(&bytes).map_err(|_| corrupt("a group descriptor is cut short"))?;
+    let (raw, _) =
+        RawGroupDescriptor::ref_from_prefix(&bytes).map_err(|_| corrupt("a group descriptor is cut short"))?;
     let high = crate::bytes::u32_at(&bytes, INODE_TABLE_HI_OFFSET).filter(|_| superblock.features.is_64bit());
     Ok(u64::from(high.unwrap_or(0)) << 32 | u64::from(raw.bg_inode_table_lo.get()))
 }
@@ -89,7 +90,9 @@ fn check_sum(superblock: &Superblock, group: u64, bytes: &[u8]) -> Result<()> {
         return Ok(());
     };
     if expected != found {
-        return Err(corrupt(format!("the descriptor of block group {group}: checksum {found:#06x}, not {expected:#06x}")));
+        return Err(corrupt(format!(
+            "the descriptor of block group {group}: checksum {found:#06x}, not {expected:#06x}"
+        )));
     }
     Ok(())
 }

@@ -37,13 +37,13 @@ pub(crate) fn hash(version: HashVersion, seed: [u32; 4], name: &[u8]) -> u32 {
     let hash = match version.function {
         Function::Legacy => legacy(name, version.unsigned),
         Function::HalfMd4 => {
-            for (words, _) in words::<8>(name, version.unsigned) {
+            for words in words::<8>(name, version.unsigned) {
                 half_md4(&mut state, &words);
             }
             state[1]
         }
         Function::Tea => {
-            for (words, _) in words::<4>(name, version.unsigned) {
+            for words in words::<4>(name, version.unsigned) {
                 tea(&mut state, &words);
             }
             state[0]
@@ -62,7 +62,7 @@ fn number(byte: u8, unsigned: bool) -> u32 {
 
 /// The name cut into pieces of `N` words; each piece is filled up with the length of what was left of the name (Linux
 /// `str2hashbuf_signed`, `str2hashbuf_unsigned`). A name that fills pieces exactly has no further one.
-fn words<const N: usize>(name: &[u8], unsigned: bool) -> impl Iterator<Item = ([u32; N], usize)> {
+fn words<const N: usize>(name: &[u8], unsigned: bool) -> impl Iterator<Item = [u32; N]> {
     let piece_len = N.saturating_mul(4);
     name.chunks(piece_len.max(1)).enumerate().map(move |(index, piece)| {
         let left = name.len().saturating_sub(index.saturating_mul(piece_len));
@@ -72,7 +72,7 @@ fn words<const N: usize>(name: &[u8], unsigned: bool) -> impl Iterator<Item = ([
         for (word, bytes) in words.iter_mut().zip(piece.chunks(4)) {
             *word = bytes.iter().fold(padding, |word, byte| number(*byte, unsigned).wrapping_add(word << 8));
         }
-        (words, left)
+        words
     })
 }
 

@@ -132,6 +132,7 @@ fn check_sum(superblock: &Superblock, number: NodeId, seed: u32, bytes: &[u8], e
 }
 
 /// The fields behind the first 128 bytes, as far as the inode has them.
+#[derive(Clone, Copy)]
 struct Extra<'a> {
     raw: Option<&'a RawInodeExtra>,
     bytes: usize,
@@ -153,7 +154,8 @@ fn attributes(superblock: &Superblock, number: NodeId, raw: &RawInode, extra: Ex
     if raw.i_links_count.get() == 0 {
         return Err(Error::new(ErrorKind::NotFound, format!("inode {} is not in use", number.0)));
     }
-    let file_type = file_type(mode).ok_or_else(|| corrupt(format!("inode {}: no file has mode {mode:#o}", number.0)))?;
+    let file_type =
+        file_type(mode).ok_or_else(|| corrupt(format!("inode {}: no file has mode {mode:#o}", number.0)))?;
     let has_high_size = file_type == FileType::Regular || superblock.features.large_dir();
     let size_high = if has_high_size { u64::from(raw.i_size_high.get()) << 32 } else { 0 };
     let size = size_high | u64::from(raw.i_size_lo.get());

@@ -4,7 +4,10 @@
 //!
 //! Sources: the kernel's `Documentation/filesystems/ext4` and `fs/ext4`, e2fsprogs `lib/ext2fs`.
 
-#![cfg_attr(test, allow(clippy::as_conversions, clippy::arithmetic_side_effects, reason = "tests compute on known data"))]
+#![cfg_attr(
+    test,
+    allow(clippy::as_conversions, clippy::arithmetic_side_effects, reason = "tests compute on known data")
+)]
 
 mod acl;
 mod block_map;
@@ -25,6 +28,9 @@ mod layout;
 mod mapping;
 mod superblock;
 mod xattr;
+
+#[cfg(test)]
+mod tests;
 
 pub use filesystem::Ext4;
 pub use superblock::probe;

@@ -128,11 +128,8 @@ impl Superblock {
         if raw.s_rev_level.get() == 0 {
             return Ok(Features::new(0, 0, 0));
         }
-        let features = Features::new(
-            raw.s_feature_compat.get(),
-            raw.s_feature_incompat.get(),
-            raw.s_feature_ro_compat.get(),
-        );
+        let features =
+            Features::new(raw.s_feature_compat.get(), raw.s_feature_incompat.get(), raw.s_feature_ro_compat.get());
         if features.journal_dev() {
             return unsupported("it is the external journal of another file system and holds no files".to_owned());
         }
@@ -201,7 +198,8 @@ impl Geometry {
         };
         let per_group = u64::from(raw.s_blocks_per_group.get());
         // Without bigalloc a group's bitmap is one block; with it the bitmap counts clusters, and groups are larger.
-        let per_group_max = block_bytes.saturating_mul(8) << raw.s_log_cluster_size.get().min(32).saturating_sub(log_block_size);
+        let per_group_max =
+            block_bytes.saturating_mul(8) << raw.s_log_cluster_size.get().min(32).saturating_sub(log_block_size);
         if per_group < 8 || per_group > per_group_max {
             return Err(bad("blocks_per_group", per_group));
         }
@@ -326,7 +324,9 @@ mod tests {
 
     #[test]
     fn impossible_geometry_is_refused() {
-        for (at, value) in [(0x18, 7_u32), (0x4, 0), (0x14, 5), (0x20, 0), (0x20, 40_000), (0x28, 0), (0x28, 32_769), (0x0, 7)] {
+        for (at, value) in
+            [(0x18, 7_u32), (0x4, 0), (0x14, 5), (0x20, 0), (0x20, 40_000), (0x28, 0), (0x28, 32_769), (0x0, 7)]
+        {
             assert_eq!(refusal(at, &value.to_le_bytes()).kind, ErrorKind::Corrupt, "{at:#x} = {value}");
         }
         assert_eq!(refusal(0x58, &100_u16.to_le_bytes()).kind, ErrorKind::Corrupt);

@@ -3,6 +3,8 @@
 use crate::support::fr_mount::Place;
 use crate::support::own_target::{OwnTarget, config};
 use crate::support::process::wait_until;
+use crate::support::relay::Relay;
+use crate::support::tgt::{self, Accounts, Tgt};
 use crate::support::{DiskFile, Ext4Image, FrMount, Need, fr_mount, skip_unless};
 use block::BlockSize;
 use rustix::io::Errno;
@@ -55,9 +57,25 @@ fn a_reader_does_not_notice_that_the_connection_is_cut_every_few_mebibytes() {
     // No multiple of anything: the cut comes in the middle of PDUs.
     config.faults.cut_after_bytes = Some(5_300_021);
     let target = OwnTarget::tls(config);
-    let mount = FrMount::start(Place::new(), target.source());
+    let relay = Relay::start(target.address(), None);
+    let mount = FrMount::start(Place::new(), target.source_at(relay.address()));
     assert_eq!(hash(&mount.volume("data").join("large")).unwrap(), expected_hash());
-    assert!(target.connections() > 20, "the connection was cut only {} times", target.connections());
+    assert!(relay.connections() > 40, "the connection was cut only {} times", relay.connections());
+    mount.stop();
+}
+
+#[test]
+fn a_session_with_tgt_is_restored_as_well() {
+    if !skip_unless(&[NEEDS, &[Need::TGT]].concat()) {
+        return;
+    }
+    let image = image();
+    let tgt = Tgt::serve(&[image.path()], Accounts::default());
+    let relay = Relay::start(([127, 0, 0, 1], tgt.port()).into(), Some(20_000_003));
+    let url = format!("iscsi://{}/{}", relay.address(), tgt::IQN);
+    let mount = FrMount::start(Place::new(), [url]);
+    assert_eq!(hash(&mount.volume("data").join("large")).unwrap(), expected_hash());
+    assert!(relay.connections() > 10, "the connection was cut only {} times", relay.connections());
     mount.stop();
 }
 

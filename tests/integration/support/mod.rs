@@ -9,6 +9,7 @@ pub(crate) mod manifest;
 pub(crate) mod own_target;
 pub(crate) mod ports;
 pub(crate) mod process;
+pub(crate) mod relay;
 pub(crate) mod report;
 pub(crate) mod requirements;
 pub(crate) mod sample;

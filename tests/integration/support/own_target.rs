@@ -41,13 +41,23 @@ impl OwnTarget {
         Self { address: handle.address(), runtime, handle: Some(handle), certificates }
     }
 
+    /// Where it listens.
+    pub(crate) const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// What `fr-mount` has to be told to reach it: options, then SOURCE.
     pub(crate) fn source(&self) -> Vec<String> {
+        self.source_at(self.address)
+    }
+
+    /// The same with another address that leads to it.
+    pub(crate) fn source_at(&self, address: SocketAddr) -> Vec<String> {
         match &self.certificates {
-            None => vec![format!("iscsi://{}/{IQN}", self.address)],
+            None => vec![format!("iscsi://{address}/{IQN}")],
             Some(certificates) => {
                 let ca = certificates.ca_file().display().to_string();
-                let options = ["--ca", &ca, "--server-name", SERVER_NAME, &format!("iscsis://{}/{IQN}", self.address)];
+                let options = ["--ca", &ca, "--server-name", SERVER_NAME, &format!("iscsis://{address}/{IQN}")];
                 options.map(str::to_owned).to_vec()
             }
         }

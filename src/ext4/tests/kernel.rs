@@ -1,0 +1,83 @@
+//! Images of many feature sets, made now, against this kernel's loop mount. Needs root and loop devices; says so and
+//! passes otherwise.
+
+use super::fixture::{assert_same, directory};
+use super::manifest;
+use crate::Ext4;
+use block::{BlockSize, MemoryDisk};
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output};
+use std::sync::Arc;
+
+/// What mke2fs is told, and how many entries the large directory gets.
+const IMAGES: &[(&str, u32)] = &[
+    ("-t ext4 -b 4096", 10_000),
+    ("-t ext4 -b 1024", 10_000),
+    ("-t ext4 -b 2048 -I 128", 1_500),
+    ("-t ext4 -b 1024 -I 1024 -G 4 -g 1024", 1_500),
+    ("-t ext4 -b 4096 -O ^metadata_csum", 1_500),
+    ("-t ext4 -b 4096 -O ^metadata_csum,uninit_bg -E hash_seed=null", 1_500),
+    ("-t ext4 -b 1024 -O ^metadata_csum,uninit_bg,^64bit", 1_500),
+    ("-t ext4 -b 4096 -O ^64bit", 1_500),
+    ("-t ext4 -b 1024 -O meta_bg,^resize_inode", 1_500),
+    ("-t ext4 -b 1024 -O meta_bg,^resize_inode,^64bit -g 256", 1_500),
+    ("-t ext4 -b 4096 -O ^flex_bg,sparse_super2 -g 1024", 1_500),
+    ("-t ext4 -b 1024 -O ^flex_bg,^sparse_super,^resize_inode", 1_500),
+    ("-t ext4 -b 4096 -O ^extents,^64bit", 1_500),
+    ("-t ext4 -b 4096 -O metadata_csum_seed,large_dir,mmp,quota,project", 1_500),
+    ("-t ext4 -b 4096 -O bigalloc -C 16384", 1_500),
+    ("-t ext4 -b 4096 -O ^dir_index,^huge_file,^filetype", 1_500),
+    ("-t ext4 -b 4096 -O ^has_journal,orphan_file", 1_500),
+    ("-t ext3 -b 1024", 1_500),
+    ("-t ext3 -b 4096 -I 128", 1_500),
+    ("-t ext2 -b 2048", 1_500),
+    ("-t ext2 -r 0 -b 1024 -O none", 300),
+];
+
+/// Runs the script that makes images; what it printed.
+fn make(arguments: &[&str]) -> Output {
+    Command::new("python3").arg(directory().join("make.py")).args(arguments).output().unwrap()
+}
+
+fn check(make: &Output) -> String {
+    let said = String::from_utf8_lossy(&make.stderr);
+    assert!(make.status.success(), "make.py failed:\n{said}");
+    String::from_utf8(make.stdout.clone()).unwrap()
+}
+
+/// Whether images can be made and mounted here: tried, not guessed.
+fn can_mount(scratch: &Path) -> bool {
+    let trial = scratch.join("trial");
+    let trial = trial.to_str().unwrap();
+    let made = make(&["image", trial, "32M", "1", "-t", "ext2"]);
+    if !made.status.success() {
+        let why = String::from_utf8_lossy(&made.stderr).into_owned();
+        let why = why.lines().last().unwrap_or("no message").to_owned();
+        eprintln!("SKIPPED: nothing was compared with the kernel, since images cannot be made and mounted here ({why}).");
+        eprintln!("SKIPPED: run this test as root, with loop devices, e2fsprogs, acl and python3.");
+    }
+    made.status.success()
+}
+
+fn open(image: &str) -> Ext4 {
+    Ext4::open(Arc::new(MemoryDisk::new(fs::read(image).unwrap(), BlockSize::B512))).unwrap()
+}
+
+#[test]
+fn images_of_every_feature_set_show_what_the_kernel_shows() {
+    let scratch = tempfile::tempdir().unwrap();
+    if !can_mount(scratch.path()) {
+        return;
+    }
+    let image = scratch.path().join("image");
+    let image = image.to_str().unwrap();
+    for (options, files) in IMAGES {
+        let files = files.to_string();
+        let arguments: Vec<_> = ["image", image, "96M", &files].into_iter().chain(options.split(' ')).collect();
+        check(&make(&arguments));
+        let kernel: Vec<_> = check(&make(&["manifest", image])).lines().map(str::to_owned).collect();
+        let ours = manifest::of(&open(image)).unwrap_or_else(|error| panic!("{options}: {error}"));
+        assert_same(options, &kernel, &ours);
+    }
+}
