@@ -40,3 +40,35 @@ impl Error {
         Self { kind, message: message.into() }
     }
 }
+
+/// Why a disk image cannot be used.
+pub(crate) fn from_image(error: &image::Error) -> Error {
+    Error::new(ErrorKind::Image, error.to_string())
+}
+
+/// Why there is no connection.
+pub(crate) fn from_tunnel(error: &tunnel::Error) -> Error {
+    use tunnel::ErrorKind as Tunnel;
+    let kind = match error.kind {
+        Tunnel::BadConfig | Tunnel::PlaintextRefused => ErrorKind::Config,
+        Tunnel::NameNotFound
+        | Tunnel::Refused
+        | Tunnel::Unreachable
+        | Tunnel::TimedOut
+        | Tunnel::ProxyRefused
+        | Tunnel::ProxyCredentials
+        | Tunnel::ProxyProtocol
+        | Tunnel::NotTls
+        | Tunnel::TlsVersion
+        | Tunnel::TlsFailed
+        | Tunnel::Closed
+        | Tunnel::Io => ErrorKind::Connect,
+        Tunnel::Untrusted
+        | Tunnel::WrongName
+        | Tunnel::Expired
+        | Tunnel::NotYetValid
+        | Tunnel::PinMismatch
+        | Tunnel::ClientCertificate => ErrorKind::Identity,
+    };
+    Error::new(kind, error.to_string())
+}

@@ -10,29 +10,34 @@ use std::path::Path;
 use std::process::{Command, Output};
 use std::sync::Arc;
 
-/// What mke2fs is told, and how many entries the large directory gets.
-const IMAGES: &[(&str, u32)] = &[
-    ("-t ext4 -b 4096", 10_000),
-    ("-t ext4 -b 1024", 10_000),
-    ("-t ext4 -b 2048 -I 128", 1_500),
-    ("-t ext4 -b 1024 -I 1024 -G 4 -g 1024", 1_500),
-    ("-t ext4 -b 4096 -O ^metadata_csum", 1_500),
-    ("-t ext4 -b 4096 -O ^metadata_csum,uninit_bg -E hash_seed=null", 1_500),
-    ("-t ext4 -b 1024 -O ^metadata_csum,uninit_bg,^64bit", 1_500),
-    ("-t ext4 -b 4096 -O ^64bit", 1_500),
-    ("-t ext4 -b 1024 -O meta_bg,^resize_inode", 1_500),
-    ("-t ext4 -b 1024 -O meta_bg,^resize_inode,^64bit -g 256", 1_500),
-    ("-t ext4 -b 4096 -O ^flex_bg,sparse_super2 -g 1024", 1_500),
-    ("-t ext4 -b 1024 -O ^flex_bg,^sparse_super,^resize_inode", 1_500),
-    ("-t ext4 -b 4096 -O ^extents,^64bit", 1_500),
-    ("-t ext4 -b 4096 -O metadata_csum_seed,large_dir,mmp,quota,project", 1_500),
-    ("-t ext4 -b 4096 -O bigalloc -C 16384", 1_500),
-    ("-t ext4 -b 4096 -O ^dir_index,^huge_file,^filetype", 1_500),
-    ("-t ext4 -b 4096 -O ^has_journal,orphan_file", 1_500),
-    ("-t ext3 -b 1024", 1_500),
-    ("-t ext3 -b 4096 -I 128", 1_500),
-    ("-t ext2 -b 2048", 1_500),
-    ("-t ext2 -r 0 -b 1024 -O none", 300),
+/// What mke2fs is told, what debugfs is told then, and how many entries the large directory gets.
+const IMAGES: &[(&str, &[&str], u32)] = &[
+    ("-t ext4 -b 4096", &[], 10_000),
+    ("-t ext4 -b 1024", &[], 10_000),
+    ("-t ext4 -b 2048 -I 128", &[], 1_500),
+    ("-t ext4 -b 1024 -I 1024 -G 4 -g 1024", &[], 1_500),
+    ("-t ext4 -b 4096 -O ^metadata_csum", &[], 1_500),
+    ("-t ext4 -b 4096 -O ^metadata_csum,uninit_bg", &[], 1_500),
+    ("-t ext4 -b 1024 -O ^metadata_csum,uninit_bg,^64bit", &[], 1_500),
+    ("-t ext4 -b 4096 -O ^64bit", &[], 1_500),
+    ("-t ext4 -b 1024 -O meta_bg,^resize_inode", &[], 1_500),
+    ("-t ext4 -b 1024 -O meta_bg,^resize_inode,^64bit -g 256", &[], 1_500),
+    ("-t ext4 -b 4096 -O ^flex_bg,sparse_super2 -g 1024", &[], 1_500),
+    ("-t ext4 -b 1024 -O ^flex_bg,^sparse_super,^resize_inode", &[], 1_500),
+    ("-t ext4 -b 4096 -O ^extents,^64bit", &[], 1_500),
+    ("-t ext4 -b 4096 -O metadata_csum_seed,large_dir,mmp", &[], 1_500),
+    ("-t ext4 -b 4096 -O bigalloc -C 16384", &[], 1_500),
+    ("-t ext4 -b 4096 -O ^dir_index,^huge_file,^filetype", &[], 1_500),
+    ("-t ext4 -b 4096 -O ^has_journal,orphan_file", &[], 1_500),
+    ("-t ext4 -b 1024", &["ssv def_hash_version legacy", "ssv flags 1"], 1_500),
+    ("-t ext4 -b 4096", &["ssv def_hash_version legacy", "ssv flags 2"], 1_500),
+    ("-t ext4 -b 1024", &["ssv def_hash_version tea", "ssv flags 1"], 1_500),
+    ("-t ext4 -b 1024", &["ssv def_hash_version tea", "ssv flags 2"], 1_500),
+    ("-t ext4 -b 1024", &["ssv def_hash_version half_md4", "ssv flags 2"], 1_500),
+    ("-t ext3 -b 1024", &[], 1_500),
+    ("-t ext3 -b 4096 -I 128", &[], 1_500),
+    ("-t ext2 -b 2048", &[], 1_500),
+    ("-t ext2 -r 0 -b 1024 -O none", &[], 300),
 ];
 
 /// Runs the script that makes images; what it printed.
@@ -40,9 +45,9 @@ fn make(arguments: &[&str]) -> Output {
     Command::new("python3").arg(directory().join("make.py")).args(arguments).output().unwrap()
 }
 
-fn check(make: &Output) -> String {
+fn check(what: &str, make: &Output) -> String {
     let said = String::from_utf8_lossy(&make.stderr);
-    assert!(make.status.success(), "make.py failed:\n{said}");
+    assert!(make.status.success(), "{what}: make.py failed:\n{said}");
     String::from_utf8(make.stdout.clone()).unwrap()
 }
 
@@ -54,7 +59,9 @@ fn can_mount(scratch: &Path) -> bool {
     if !made.status.success() {
         let why = String::from_utf8_lossy(&made.stderr).into_owned();
         let why = why.lines().last().unwrap_or("no message").to_owned();
-        eprintln!("SKIPPED: nothing was compared with the kernel, since images cannot be made and mounted here ({why}).");
+        eprintln!(
+            "SKIPPED: nothing was compared with the kernel, since images cannot be made and mounted here ({why})."
+        );
         eprintln!("SKIPPED: run this test as root, with loop devices, e2fsprogs, acl and python3.");
     }
     made.status.success()
@@ -72,12 +79,15 @@ fn images_of_every_feature_set_show_what_the_kernel_shows() {
     }
     let image = scratch.path().join("image");
     let image = image.to_str().unwrap();
-    for (options, files) in IMAGES {
+    for (options, changes, files) in IMAGES {
         let files = files.to_string();
-        let arguments: Vec<_> = ["image", image, "96M", &files].into_iter().chain(options.split(' ')).collect();
-        check(&make(&arguments));
-        let kernel: Vec<_> = check(&make(&["manifest", image])).lines().map(str::to_owned).collect();
-        let ours = manifest::of(&open(image)).unwrap_or_else(|error| panic!("{options}: {error}"));
-        assert_same(options, &kernel, &ours);
+        let mut arguments = vec!["image", image, "96M", &files];
+        arguments.extend(options.split(' ').chain(["--"]).chain(changes.iter().copied()));
+        let what = arguments[4..].join(" ");
+        check(&what, &make(&arguments));
+        let kernel: Vec<_> = check(&what, &make(&["manifest", image])).lines().map(str::to_owned).collect();
+        let ours = manifest::of(&open(image)).unwrap_or_else(|error| panic!("{what}: {error}"));
+        assert_same(&what, &kernel, &ours);
+        eprintln!("compared: {what}");
     }
 }
