@@ -66,10 +66,29 @@ impl ReadError {
     }
 }
 
+/// What the operating system says about a failure, without its number: for messages that people read.
+#[must_use]
+pub fn io_reason(error: &std::io::Error) -> String {
+    let text = error.to_string();
+    text.split(" (os error").next().unwrap_or(&text).to_owned()
+}
+
 struct Detail<'a>(Option<&'a str>);
 
 impl std::fmt::Display for Detail<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         self.0.map_or(Ok(()), |detail| write!(f, " ({detail})"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_operating_systems_number_is_not_shown() {
+        let error = std::io::Error::from_raw_os_error(2);
+        assert!(error.to_string().contains("os error"));
+        assert!(!io_reason(&error).contains("os error") && !io_reason(&error).is_empty());
     }
 }

@@ -21,7 +21,7 @@ mod slice;
 
 pub use cache::{Cache, CacheConfig, CachedDisk};
 pub use disk::{Completion, Disk};
-pub use error::{ReadError, ReadErrorKind};
+pub use error::{ReadError, ReadErrorKind, io_reason};
 pub use geometry::{BlockRange, BlockSize, Geometry};
 pub use memory::MemoryDisk;
 pub use read_at::ReadAt;

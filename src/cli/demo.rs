@@ -39,8 +39,9 @@ fn mount_point(args: &DemoArgs) -> Result<(PathBuf, Option<tempfile::TempDir>), 
         return Ok((crate::sys::check_mount_point(given)?, None));
     }
     let made = tempfile::Builder::new().prefix("fr-mount-demo-").tempdir();
-    let made =
-        made.map_err(|error| Failure::new(FailureKind::MountPoint, format!("no temporary directory: {error}")))?;
+    let made = made.map_err(|error| {
+        Failure::new(FailureKind::MountPoint, format!("no temporary directory: {}", block::io_reason(&error)))
+    })?;
     Ok((crate::sys::check_mount_point(made.path())?, Some(made)))
 }
 

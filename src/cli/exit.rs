@@ -64,7 +64,9 @@ impl Failure {
     }
 
     pub(crate) fn internal(what: &str, error: impl fmt::Display) -> Self {
-        Self::new(FailureKind::Internal, format!("{what}: {error}"))
+        let error = error.to_string();
+        let reason = error.split(" (os error").next().unwrap_or(&error);
+        Self::new(FailureKind::Internal, format!("{what}: {reason}"))
     }
 }
 

@@ -8,7 +8,9 @@ use std::path::Path;
 
 /// Writes `fr-mount.1`, a page for each command, and completions for bash, zsh and fish.
 pub(crate) fn run(directory: &Path) -> Result<(), Failure> {
-    let failed = |error| Failure::usage(format!("cannot write into '{}': {error}", directory.display()));
+    let failed = |error: std::io::Error| {
+        Failure::usage(format!("cannot write into '{}': {}", directory.display(), block::io_reason(&error)))
+    };
     std::fs::create_dir_all(directory).map_err(failed)?;
     let mut command = Cli::command();
     command.build();

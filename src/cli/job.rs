@@ -66,7 +66,8 @@ impl JobSource {
     /// The same with absolute paths: the daemon works elsewhere.
     pub(crate) fn absolute(mut self) -> Result<Self, Failure> {
         let absolute = |path: &Path| {
-            std::path::absolute(path).map_err(|error| Failure::usage(format!("'{}': {error}", path.display())))
+            std::path::absolute(path)
+                .map_err(|error| Failure::usage(format!("'{}': {}", path.display(), block::io_reason(&error))))
         };
         if let RecoveryPoint::Images(paths) = self.recovery_point()? {
             let paths: Result<Vec<_>, _> = paths.iter().map(|path| absolute(path)).collect();

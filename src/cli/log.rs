@@ -9,7 +9,9 @@ use tracing_subscriber::EnvFilter;
 /// Starts to log into `file`, if there is one. `FR_MOUNT_LOG` filters, in the syntax of `tracing-subscriber`.
 pub(crate) fn start(file: Option<&Path>) -> Result<(), Failure> {
     let Some(path) = file else { return Ok(()) };
-    let unusable = |error| Failure::usage(format!("cannot write the log '{}': {error}", path.display()));
+    let unusable = |error: std::io::Error| {
+        Failure::usage(format!("cannot write the log '{}': {}", path.display(), block::io_reason(&error)))
+    };
     let file = OpenOptions::new().create(true).append(true).open(path).map_err(unusable)?;
     let filter = EnvFilter::try_from_env("FR_MOUNT_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
     let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(false).with_writer(Mutex::new(file));

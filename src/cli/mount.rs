@@ -27,7 +27,10 @@ fn job(mut args: MountArgs, log: Option<PathBuf>) -> Result<Job, Failure> {
         mount_point.ok_or_else(|| Failure::usage("name a SOURCE and a MOUNTPOINT; see fr-mount --help"))?;
     let source = JobSource::new(args.operands, args.options).absolute()?;
     let mount_point = crate::sys::check_mount_point(Path::new(&mount_point))?;
-    let log = log.map(std::path::absolute).transpose().map_err(|error| Failure::usage(format!("--log: {error}")))?;
+    let log = log
+        .map(std::path::absolute)
+        .transpose()
+        .map_err(|error| Failure::usage(format!("--log: {}", block::io_reason(&error))))?;
     let secrets = Secrets::read(&source.options.connection)?;
     source.open_options(&secrets)?;
     Ok(Job { source, secrets, mount_point, volume: args.volume, log })

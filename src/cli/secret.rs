@@ -13,7 +13,9 @@ const SECRET_BYTES_MAX: u64 = 64 << 10;
 
 /// Reads the secret that WHERE names; `what` says in a prompt or a message what it is for.
 pub(crate) fn read(place: &str, what: &str) -> Result<Secret, Failure> {
-    let unreadable = |error: std::io::Error| Failure::usage(format!("cannot read {what} from {place}: {error}"));
+    let unreadable = |error: std::io::Error| {
+        Failure::usage(format!("cannot read {what} from {place}: {}", block::io_reason(&error)))
+    };
     let text = if let Some(path) = place.strip_prefix("file:") {
         let file = std::fs::File::open(path).map_err(unreadable)?;
         warn_if_others_can_read(Path::new(path), what);

@@ -64,7 +64,10 @@ impl Serving {
         match crate::sys::state_dir().and_then(|dir| dir.keep(&record)) {
             Ok(kept) => self.record = Some(kept),
             Err(error) => {
-                self.report.notices.push(format!("this session is not in 'fr-mount status': its record: {error}"));
+                self.report.notices.push(format!(
+                    "this session is not in 'fr-mount status': its record: {}",
+                    block::io_reason(&error)
+                ));
             }
         }
     }
@@ -169,7 +172,10 @@ fn chosen(volumes: Vec<OpenVolume>, report: &Report, job: &Job) -> Result<Vec<Op
 
 fn serve(volume: OpenVolume, path: &Path, make: bool) -> Result<Served, Failure> {
     let unusable = |error: std::io::Error| {
-        Failure::new(FailureKind::MountPoint, format!("cannot make the directory '{}': {error}", path.display()))
+        Failure::new(
+            FailureKind::MountPoint,
+            format!("cannot make the directory '{}': {}", path.display(), block::io_reason(&error)),
+        )
     };
     if make {
         std::fs::create_dir(path).map_err(unusable)?;

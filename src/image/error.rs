@@ -31,7 +31,7 @@ pub enum Error {
         advice: &'static str,
     },
     /// Another failure.
-    #[error("the disk image '{image}' cannot be used: {source}")]
+    #[error("the disk image '{image}' cannot be used: {}", block::io_reason(source))]
     Io {
         /// The image.
         image: String,

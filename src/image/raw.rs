@@ -69,7 +69,7 @@ impl Image {
         sys::read_exact_at(&self.file, offset, &mut bytes).map(|()| bytes.into()).map_err(|error| {
             let detail = match error.kind() {
                 std::io::ErrorKind::UnexpectedEof => format!("the disk image '{}' has become shorter", self.name),
-                _ => format!("the disk image '{}': {error}", self.name),
+                _ => format!("the disk image '{}': {}", self.name, block::io_reason(&error)),
             };
             let length = u64::try_from(length).unwrap_or(u64::MAX);
             ReadError::new(ReadErrorKind::Device, offset, length).with_detail(&detail)

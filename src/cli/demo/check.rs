@@ -21,7 +21,7 @@ pub(super) fn every_file(report: &Report, output: Output) -> Result<(), Failure>
             let below = file.strip_prefix(path).unwrap_or(&file);
             let name = format!("{}/{}", volume.name, below.display());
             match (expected.remove(&name), hash(&file)) {
-                (_, Err(error)) => problems.push(format!("{name}: {error}")),
+                (_, Err(error)) => problems.push(format!("{name}: {}", block::io_reason(&error))),
                 (None, Ok(_)) => problems.push(format!("{name}: it is not in the list")),
                 (Some(hash), Ok(found)) if hash != found => problems.push(format!("{name}: its content is wrong")),
                 (Some(_), Ok(_)) => {}
@@ -50,7 +50,10 @@ fn expected(list: &str) -> Result<BTreeMap<String, String>, Failure> {
 /// Every regular file below `root`, symbolic links not followed.
 fn files(root: &Path) -> Result<Vec<PathBuf>, Failure> {
     let failed = |path: &Path, error: std::io::Error| {
-        Failure::new(FailureKind::CheckFailed, format!("cannot list '{}': {error}", path.display()))
+        Failure::new(
+            FailureKind::CheckFailed,
+            format!("cannot list '{}': {}", path.display(), block::io_reason(&error)),
+        )
     };
     let (mut found, mut directories) = (Vec::new(), vec![root.to_owned()]);
     while let Some(directory) = directories.pop() {

@@ -39,7 +39,7 @@ impl MountedVolume {
 pub(crate) fn check_mount_point(path: &Path) -> Result<PathBuf, Failure> {
     let unusable = |problem: &dyn std::fmt::Display| Failure::new(FailureKind::MountPoint, problem.to_string());
     fuse::check_mount_point(path).map_err(|problem| unusable(&problem))?;
-    path.canonicalize().map_err(|error| unusable(&format!("'{}': {error}", path.display())))
+    path.canonicalize().map_err(|error| unusable(&format!("'{}': {}", path.display(), block::io_reason(&error))))
 }
 
 /// Who uses the volume, in words.

@@ -10,11 +10,22 @@ pub(crate) type Cdb = [u8; 16];
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Command {
     TestUnitReady,
-    RequestSense { descriptor_format: bool, allocation_length: usize },
-    Inquiry { page: Option<u8>, allocation_length: usize },
-    ReportLuns { select_report: u8, allocation_length: usize },
+    RequestSense {
+        descriptor_format: bool,
+        allocation_length: usize,
+    },
+    Inquiry {
+        page: Option<u8>,
+        allocation_length: usize,
+    },
+    ReportLuns {
+        select_report: u8,
+        allocation_length: usize,
+    },
     ReadCapacity10,
-    ReadCapacity16 { allocation_length: usize },
+    ReadCapacity16 {
+        allocation_length: usize,
+    },
     ModeSense(ModeSense),
     /// The count may be 0.
     Read(BlockRange),
@@ -73,10 +84,9 @@ const VARIABLE_LENGTH_WRITES: [u16; 8] = [0x0004, 0x0006, 0x0007, 0x000b, 0x000c
 pub(super) fn parse(cdb: &Cdb) -> Result<Command, Sense> {
     match cdb[0] {
         operation_code::TEST_UNIT_READY => Ok(Command::TestUnitReady),
-        operation_code::REQUEST_SENSE => Ok(Command::RequestSense {
-            descriptor_format: cdb[1] & 1 != 0,
-            allocation_length: usize::from(cdb[4]),
-        }),
+        operation_code::REQUEST_SENSE => {
+            Ok(Command::RequestSense { descriptor_format: cdb[1] & 1 != 0, allocation_length: usize::from(cdb[4]) })
+        }
         operation_code::INQUIRY => inquiry(cdb),
         operation_code::MODE_SENSE_6 => Ok(Command::ModeSense(mode_sense(cdb, false))),
         operation_code::MODE_SENSE_10 => Ok(Command::ModeSense(mode_sense(cdb, true))),

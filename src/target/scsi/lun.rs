@@ -68,7 +68,12 @@ mod tests {
 
     #[test]
     fn other_address_methods_and_deeper_levels_are_no_unit() {
-        for lun in [[1, 0, 0, 0, 0, 0, 0, 0], [0x80, 0, 0, 0, 0, 0, 0, 0], [0xc1, 1, 0, 0, 0, 0, 0, 0], [0, 0, 0, 1, 0, 0, 0, 0]] {
+        for lun in [
+            [1, 0, 0, 0, 0, 0, 0, 0],
+            [0x80, 0, 0, 0, 0, 0, 0, 0],
+            [0xc1, 1, 0, 0, 0, 0, 0, 0],
+            [0, 0, 0, 1, 0, 0, 0, 0],
+        ] {
             assert_eq!(LunIndex::from_wire(lun), None);
         }
     }

@@ -54,9 +54,8 @@ impl LogicalUnits {
     /// Units of these disks; those above [`LUNS_MAX`] cannot be addressed. A single command reads up to
     /// `read_bytes_max` bytes.
     pub(crate) fn new(target_name: &str, disks: Vec<Arc<dyn Disk>>, read_bytes_max: u32) -> Self {
-        let unit = |(index, disk)| {
-            Some(LogicalUnit { disk, identity: Identity::new(target_name, LunIndex::new(index)?) })
-        };
+        let unit =
+            |(index, disk)| Some(LogicalUnit { disk, identity: Identity::new(target_name, LunIndex::new(index)?) });
         Self { units: disks.into_iter().take(LUNS_MAX).enumerate().filter_map(unit).collect(), read_bytes_max }
     }
 
@@ -164,8 +163,7 @@ fn no_unit_answer(command: Result<Command, Sense>) -> Result<Answer, Sense> {
 }
 
 fn request_sense(sense: Sense, descriptor_format: bool, allocation_length: usize) -> Answer {
-    let data =
-        if descriptor_format { sense.descriptor().to_vec().into() } else { Bytes::from(sense.fixed().to_vec()) };
+    let data = if descriptor_format { sense.descriptor().to_vec().into() } else { Bytes::from(sense.fixed().to_vec()) };
     good(data, allocation_length)
 }
 
