@@ -9,6 +9,7 @@ mod error;
 mod initiator;
 mod layout;
 pub mod opcode;
+mod scsi_answer;
 mod stage;
 mod target;
 
@@ -19,10 +20,11 @@ pub use initiator::{
     CommandNumbers, InitiatorPdu, LoginRequest, LogoutRequest, NopOut, ScsiCommand, TaskAttribute,
     TaskManagementRequest, TextRequest,
 };
+pub use scsi_answer::{DataIn, DataInStatus, Residual, ScsiResponse};
 pub use stage::{Stage, TransitFlags};
 pub use target::{
-    AsyncMessage, DataIn, DataInStatus, LoginResponse, LogoutResponse, NopIn, R2t, Reject, Residual, ScsiResponse,
-    StatusNumbers, TargetPdu, TaskManagementResponse, TextResponse,
+    AsyncMessage, LoginResponse, LogoutResponse, NopIn, R2t, Reject, StatusNumbers, TargetPdu, TaskManagementResponse,
+    TextResponse,
 };
 
 use bytes::Bytes;

@@ -48,8 +48,44 @@ pub(crate) fn from_image(error: &image::Error) -> Error {
 
 /// Why there is no connection.
 pub(crate) fn from_tunnel(error: &tunnel::Error) -> Error {
-    use tunnel::ErrorKind as Tunnel;
+    Error::new(connection_kind(error.kind), error.to_string())
+}
+
+/// Why there is no session with a target.
+pub(crate) fn from_iscsi(error: &iscsi::Error) -> Error {
+    use iscsi::ErrorKind as Iscsi;
     let kind = match error.kind {
+        Iscsi::Tunnel(kind) => connection_kind(kind),
+        Iscsi::Config => ErrorKind::Config,
+        Iscsi::LoginRefused => ErrorKind::LoginRefused,
+        Iscsi::TargetNotProven => ErrorKind::TargetNotProven,
+        Iscsi::TargetNotFound => ErrorKind::NoTarget,
+        Iscsi::Unavailable | Iscsi::Disconnected | Iscsi::TimedOut | Iscsi::Closed => ErrorKind::Connect,
+        Iscsi::Protocol | Iscsi::Scsi | Iscsi::Changed => ErrorKind::Protocol,
+    };
+    Error::new(kind, error.to_string())
+}
+
+/// The kind of a read that failed in a session with a target.
+pub(crate) const fn read_error_kind(error: &iscsi::Error) -> ReadErrorKind {
+    use iscsi::ErrorKind as Iscsi;
+    match error.kind {
+        Iscsi::Closed => ReadErrorKind::Closed,
+        Iscsi::TimedOut => ReadErrorKind::TimedOut,
+        Iscsi::Scsi | Iscsi::Changed | Iscsi::Protocol => ReadErrorKind::Device,
+        Iscsi::Tunnel(_)
+        | Iscsi::Config
+        | Iscsi::LoginRefused
+        | Iscsi::TargetNotProven
+        | Iscsi::TargetNotFound
+        | Iscsi::Unavailable
+        | Iscsi::Disconnected => ReadErrorKind::Disconnected,
+    }
+}
+
+const fn connection_kind(kind: tunnel::ErrorKind) -> ErrorKind {
+    use tunnel::ErrorKind as Tunnel;
+    match kind {
         Tunnel::BadConfig | Tunnel::PlaintextRefused => ErrorKind::Config,
         Tunnel::NameNotFound
         | Tunnel::Refused
@@ -69,6 +105,5 @@ pub(crate) fn from_tunnel(error: &tunnel::Error) -> Error {
         | Tunnel::NotYetValid
         | Tunnel::PinMismatch
         | Tunnel::ClientCertificate => ErrorKind::Identity,
-    };
-    Error::new(kind, error.to_string())
+    }
 }

@@ -109,7 +109,9 @@ async fn log_in(
             iscsi::Session::login(Arc::clone(dial), config, name).await.map_err(|error| from_iscsi(&error))?;
         sessions.push(session.clone());
         progress(&format!("opening the disks of {name}"));
-        for lun in session.disks().await.map_err(|error| from_iscsi(&error))? {
+        let found = session.disks().await.map_err(|error| from_iscsi(&error))?;
+        notices.extend(found.failed.iter().map(|(lun, error)| format!("{name} LUN {lun} is left out: {error}")));
+        for lun in found.luns {
             add_disk(name, lun, &mut disks, &mut notices);
         }
     }

@@ -50,9 +50,13 @@ impl Decoder {
         self.buffer.extend_from_slice(bytes);
     }
 
-    /// The buffer, to read from a connection right into its end (`AsyncReadExt::read_buf`). What is in it must not be
-    /// changed.
-    pub const fn buffer_mut(&mut self) -> &mut BytesMut {
+    /// The buffer, to read from a connection right into its end (`AsyncReadExt::read_buf`), with room for at least the
+    /// rest of the PDU that is arriving. What is in it must not be changed.
+    pub fn buffer_mut(&mut self) -> &mut BytesMut {
+        /// Room for many small PDUs at once.
+        const ROOM_BYTES: usize = 64 << 10;
+        let awaited = self.header.as_ref().map_or(0, |header| header.data_bytes.saturating_add(8));
+        self.buffer.reserve(awaited.saturating_sub(self.buffer.len()).max(ROOM_BYTES));
         &mut self.buffer
     }
 

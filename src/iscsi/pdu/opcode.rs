@@ -42,3 +42,16 @@ pub const R2T: u8 = 0x31;
 pub const ASYNC_MESSAGE: u8 = 0x32;
 /// Reject, section 11.17.
 pub const REJECT: u8 = 0x3f;
+
+/// The name of what an initiator sends, for messages.
+pub(crate) const fn name(opcode: u8) -> &'static str {
+    match opcode {
+        NOP_OUT => "a NOP-Out",
+        SCSI_COMMAND => "a SCSI command",
+        TASK_MANAGEMENT_REQUEST => "a task management request",
+        LOGIN_REQUEST => "a login request",
+        TEXT_REQUEST => "a text request",
+        LOGOUT_REQUEST => "a logout request",
+        _ => "what it did not get",
+    }
+}
