@@ -33,3 +33,6 @@ pub use error::{Error, ErrorKind};
 pub use lun::{Lun, LunInfo};
 pub use scsi::LunNumber;
 pub use session::{Disks, Session};
+
+#[cfg(test)]
+mod tests;
