@@ -6,6 +6,7 @@ use crate::checksum::crc32c;
 use crate::error::corrupt;
 use crate::filesystem::Ext4;
 use crate::htree;
+use crate::inline;
 use crate::inode::{Inode, ROOT, flag};
 use crate::layout::RawDirEntry;
 use crate::mapping::{self, Place};
@@ -94,6 +95,11 @@ pub(crate) fn lookup(fs: &Ext4, dir: &Inode, name: &[u8]) -> Result<NodeId> {
     if name.len() > 255 {
         return Err(not_found());
     }
+    if dir.has_inline_data() && matches!(name, b"." | b"..") {
+        let found = if name == b"." { dir.number } else { inline::parent(dir)? };
+        let number = u32::try_from(found.0).map_err(|_| not_found())?;
+        return node(fs, dir, number);
+    }
     if is_indexed(fs, dir)
         && let Some(found) = htree::lookup(fs, dir, name)?
     {
@@ -176,7 +182,13 @@ type Visit<'a> = &'a mut dyn FnMut(u64, &[u8]) -> Result<ControlFlow<()>>;
 /// kernel does.
 fn each_block(fs: &Ext4, dir: &Inode, first: u64, visit: Visit<'_>) -> Result<()> {
     let superblock = &fs.device.superblock;
+    if dir.has_inline_data() {
+        return each_inline_area(fs, dir, first, visit);
+    }
     let blocks = dir.attr.size.div_ceil(superblock.block_bytes());
+    if blocks > superblock.blocks {
+        return Err(corrupt(format!("directory {}: it is larger than the file system", dir.name())));
+    }
     let at_a_time = (READ_BYTES >> superblock.block_shift).max(1);
     let mut number = first;
     while number < blocks {
@@ -201,8 +213,23 @@ fn each_block(fs: &Ext4, dir: &Inode, first: u64, visit: Visit<'_>) -> Result<()
     Ok(())
 }
 
+/// Gives the areas of a directory in its inode to `visit` as if they were blocks.
+fn each_inline_area(fs: &Ext4, dir: &Inode, first: u64, visit: Visit<'_>) -> Result<()> {
+    for (number, area) in (0..).zip(inline::entries(fs, dir)?) {
+        if number >= first && visit(number, &area)?.is_break() {
+            break;
+        }
+    }
+    Ok(())
+}
+
 /// Reads and verifies block `number` of a directory.
 pub(crate) fn read_block(fs: &Ext4, dir: &Inode, number: u64) -> Result<Vec<u8>> {
+    let blocks = dir.attr.size >> fs.device.superblock.block_shift;
+    if number >= blocks {
+        let message = format!("directory {}: its index leads to block {number} of {blocks}", dir.name());
+        return Err(corrupt(message));
+    }
     let Place::Stored(block) = mapping::run(fs, dir, number)?.place else {
         return Err(corrupt(format!("directory {}: block {number} of its index is missing", dir.name())));
     };
@@ -213,7 +240,7 @@ pub(crate) fn read_block(fs: &Ext4, dir: &Inode, number: u64) -> Result<Vec<u8>>
 
 /// Whether the directory has a hash index.
 fn is_indexed(fs: &Ext4, dir: &Inode) -> bool {
-    fs.device.superblock.features.dir_index() && dir.flags & flag::INDEX != 0
+    fs.device.superblock.features.dir_index() && dir.flags & flag::INDEX != 0 && !dir.has_inline_data()
 }
 
 /// Verifies the checksum of block `number`: of a leaf in its last entry, of an index block behind its entries (Linux

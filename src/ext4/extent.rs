@@ -51,12 +51,37 @@ impl Node {
         }
     }
 
+    /// Checks that the node describes only blocks that its parent promises: from `first` on and before `end`.
+    fn check_range(&self, inode: &Inode, first: u64, end: u64) -> Result<()> {
+        let found = match self {
+            Self::Index { children, .. } => children.first().zip(children.last()).map(|(a, b)| (a.first, b.first)),
+            Self::Leaf(extents) => extents
+                .first()
+                .zip(extents.last())
+                .map(|(a, b)| (a.first, b.first.saturating_add(b.count).saturating_sub(1))),
+        };
+        match found {
+            Some((from, to)) if from < first || to >= end => {
+                let message =
+                    format!("{}: an extent node of blocks {from} to {to} below {first} to {end}", inode.name());
+                Err(corrupt(message))
+            }
+            _ => Ok(()),
+        }
+    }
+
     fn parse(device: &Device, inode: &Inode, bytes: &[u8]) -> Result<Self> {
         let cut = || corrupt(format!("{}: an extent node is cut short", inode.name()));
         let (header, rest) = RawExtentHeader::ref_from_prefix(bytes).map_err(|_| cut())?;
         let (entries, max, depth) = (header.eh_entries.get(), header.eh_max.get(), header.eh_depth.get());
         let room = rest.len().checked_div(ENTRY_BYTES).unwrap_or(0);
-        if header.eh_magic.get() != MAGIC || entries > max || usize::from(max) > room || depth > DEPTH_MAX {
+        let empty_index = depth > 0 && entries == 0;
+        if empty_index
+            || header.eh_magic.get() != MAGIC
+            || entries > max
+            || usize::from(max) > room
+            || depth > DEPTH_MAX
+        {
             let message = format!(
                 "{}: no extent node (magic {:#06x}, {entries} of {max} entries, depth {depth})",
                 inode.name(),
@@ -140,6 +165,7 @@ pub(crate) fn run(fs: &Ext4, inode: &Inode, logical: u32) -> Result<Run> {
             return Ok(hole(logical, end));
         };
         let below = fs.extent_node(inode, child.block)?;
+        below.check_range(inode, child.first, end)?;
         if below.depth() != depth.saturating_sub(1) {
             let message = format!("{}: an extent node of depth {} below depth {depth}", inode.name(), below.depth());
             return Err(corrupt(message));

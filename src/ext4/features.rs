@@ -38,8 +38,10 @@ const INCOMPAT: &[Named] = &[
     (0x2_0000, "casefold"),
 ];
 
-/// The incompatible features that this reader understands; `needs_recovery` is looked at on its own.
-const INCOMPAT_READABLE: u32 = 0x2 | 0x4 | 0x10 | 0x40 | 0x80 | 0x100 | 0x200 | 0x2000 | 0x4000;
+/// The incompatible features that this reader understands; `needs_recovery` is looked at on its own, and with `encrypt`
+/// each encrypted file is refused.
+const INCOMPAT_READABLE: u32 =
+    0x2 | 0x4 | 0x10 | 0x40 | 0x80 | 0x100 | 0x200 | 0x400 | 0x2000 | 0x4000 | 0x8000 | 0x1_0000;
 
 impl Features {
     pub(crate) const fn new(compat: u32, incompat: u32, ro_compat: u32) -> Self {
@@ -56,12 +58,16 @@ impl Features {
         meta_bg: incompat & 0x10,
         extents: incompat & 0x40,
         is_64bit: incompat & 0x80,
+        ea_inode: incompat & 0x400,
+        inline_data: incompat & 0x8000,
         metadata_csum_seed: incompat & 0x2000,
         large_dir: incompat & 0x4000,
         sparse_super: ro_compat & 0x1,
         huge_file: ro_compat & 0x8,
         gdt_csum: ro_compat & 0x10,
+        bigalloc: ro_compat & 0x200,
         metadata_csum: ro_compat & 0x400,
+        orphan_present: ro_compat & 0x1_0000,
     }
 
     /// The incompatible features that cannot be read, by name; `None` when there are none.
@@ -96,7 +102,7 @@ mod tests {
     #[test]
     fn what_cannot_be_read_is_named() {
         assert_eq!(Features::new(0, 0x2C2, 0x46B).unreadable(), None);
-        let unreadable = Features::new(0, 0x8000 | 0x400 | 0x8000_0000 | 0x40, 0).unreadable();
-        assert_eq!(unreadable.as_deref(), Some("ea_inode, inline_data, unknown incompatible feature 0x80000000"));
+        let unreadable = Features::new(0, 0x1000 | 0x2_0000 | 0x8000_0000 | 0x40, 0).unreadable();
+        assert_eq!(unreadable.as_deref(), Some("dirdata, casefold, unknown incompatible feature 0x80000000"));
     }
 }

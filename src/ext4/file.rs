@@ -2,6 +2,7 @@
 
 use crate::error::corrupt;
 use crate::filesystem::Ext4;
+use crate::inline;
 use crate::inode::Inode;
 use crate::mapping::{self, Place};
 use std::ops::Range;
@@ -10,6 +11,9 @@ use vfs::{Error, ErrorKind, Result, Segment, SegmentKind};
 /// Reads from byte `offset` on; fewer bytes than `buf` has room for only at the end.
 pub(crate) fn read(fs: &Ext4, inode: &Inode, offset: u64, buf: &mut [u8]) -> Result<usize> {
     let shift = fs.device.superblock.block_shift;
+    if inode.has_inline_data() {
+        return read_inline(fs, inode, offset, buf);
+    }
     let left = inode.attr.size.saturating_sub(offset);
     let wanted = usize::try_from(left).map_or(buf.len(), |left| left.min(buf.len()));
     let mut rest = buf.get_mut(..wanted).unwrap_or_default();
@@ -33,11 +37,29 @@ pub(crate) fn read(fs: &Ext4, inode: &Inode, offset: u64, buf: &mut [u8]) -> Res
     Ok(wanted)
 }
 
+fn read_inline(fs: &Ext4, inode: &Inode, offset: u64, buf: &mut [u8]) -> Result<usize> {
+    let left = inode.attr.size.saturating_sub(offset);
+    let wanted = usize::try_from(left).map_or(buf.len(), |left| left.min(buf.len()));
+    let data = inline::data(fs, inode)?;
+    let stored = usize::try_from(offset).ok().and_then(|offset| data.get(offset..)).unwrap_or_default();
+    let zeros = std::iter::repeat(&0);
+    for (byte, stored) in buf.iter_mut().take(wanted).zip(stored.iter().chain(zeros)) {
+        *byte = *stored;
+    }
+    Ok(wanted)
+}
+
 /// The stored bytes, or the hole, at `offset`.
 pub(crate) fn segment(fs: &Ext4, inode: &Inode, offset: u64) -> Result<Segment> {
     let shift = fs.device.superblock.block_shift;
     if offset >= inode.attr.size {
         return Err(Error::new(ErrorKind::NotFound, "there is no data at or after the end of a file"));
+    }
+    if inode.has_inline_data() {
+        let stored = u64::try_from(inline::data(fs, inode)?.len()).unwrap_or(0);
+        let is_data = offset < stored;
+        let kind = if is_data { SegmentKind::Data } else { SegmentKind::Hole };
+        return Ok(Segment { kind, range: if is_data { 0..stored } else { stored..inode.attr.size } });
     }
     let first = offset >> shift;
     let run = mapping::run(fs, inode, first)?;
@@ -54,6 +76,9 @@ pub(crate) fn will_read(fs: &Ext4, inode: &Inode, range: Range<u64>) {
     /// Pieces that one hint looks up; in a file with smaller ones less is fetched ahead.
     const RUNS_MAX: usize = 64;
     let shift = fs.device.superblock.block_shift;
+    if inode.has_inline_data() {
+        return;
+    }
     let end = range.end.min(inode.attr.size).div_ceil(fs.device.superblock.block_bytes());
     let mut block = range.start >> shift;
     let mut wanted = Vec::new();

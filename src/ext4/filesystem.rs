@@ -7,22 +7,25 @@ use crate::directory;
 use crate::error::corrupt;
 use crate::extent::{self, Node};
 use crate::file;
-use crate::group;
 use crate::inode::{Inode, ROOT, flag};
+use crate::space::Space;
 use crate::xattr::{self, Prefix};
 use block::ReadAt;
 use lru::LruCache;
 use std::num::NonZeroUsize;
 use std::ops::{ControlFlow, Range};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use vfs::{
     Acl, Attr, Cursor, DirEntry, Error, ErrorKind, FileSystem, FileType, FsInfo, NodeId, Result, Segment, Stream,
 };
 
-/// Inodes that are kept decoded.
-const INODES_MAX: NonZeroUsize = NonZeroUsize::new(8192).expect("8192 is not 0");
-/// Bytes of extent nodes and indirect blocks that are kept decoded.
-const NODE_BYTES_MAX: usize = 8 << 20;
+/// Inodes that are kept decoded, and bytes of them: the format allows inodes as large as a block.
+const INODES_MAX: usize = 8192;
+const INODE_BYTES_MAX: usize = 8 << 20;
+/// Bytes of extent nodes, and as many of indirect blocks, that are kept decoded.
+const NODE_BYTES_MAX: usize = 16 << 20;
+/// Bytes of a decoded extent for each byte on the disk, rounded up.
+const DECODED: usize = 3;
 /// The longest target of a symbolic link (Linux `PATH_MAX`).
 const TARGET_BYTES_MAX: u64 = 4096;
 
@@ -32,6 +35,7 @@ pub struct Ext4 {
     inodes: Kept<NodeId, Inode>,
     extent_nodes: Kept<(NodeId, u64), Node>,
     indirect_blocks: Kept<u64, Vec<u32>>,
+    space: OnceLock<Space>,
 }
 
 /// A cache of decoded objects. Its lock is never held while something is read.
@@ -60,13 +64,17 @@ impl Ext4 {
     /// [`ErrorKind::Corrupt`] says what is damaged.
     pub fn open(volume: Arc<dyn ReadAt>) -> Result<Self> {
         let device = Device::open(volume)?;
-        let nodes_max = NODE_BYTES_MAX.checked_div(device.superblock.block_len()).and_then(NonZeroUsize::new);
+        let fitting = |all: usize, each: usize| all.checked_div(each).and_then(NonZeroUsize::new);
+        let nodes_max = fitting(NODE_BYTES_MAX, device.superblock.block_len().saturating_mul(DECODED));
         let nodes_max = nodes_max.unwrap_or(NonZeroUsize::MIN);
+        let inode_bytes = device.superblock.inode_bytes.saturating_add(size_of::<Inode>());
+        let inodes_max = fitting(INODE_BYTES_MAX, inode_bytes.max(INODE_BYTES_MAX.div_euclid(INODES_MAX)));
         let fs = Self {
             device,
-            inodes: Kept::new(INODES_MAX),
+            inodes: Kept::new(inodes_max.unwrap_or(NonZeroUsize::MIN)),
             extent_nodes: Kept::new(nodes_max),
             indirect_blocks: Kept::new(nodes_max),
+            space: OnceLock::new(),
         };
         if !fs.inode(ROOT)?.is_directory() {
             return Err(corrupt("the root of the file system is no directory"));
@@ -91,97 +99,36 @@ impl Ext4 {
         if !inode.is_directory() {
             return Err(Error::new(ErrorKind::NotADirectory, "this is not a directory"));
         }
-        readable(&inode)?;
+        self.readable(&inode)?;
         Ok(inode)
     }
 
     fn regular(&self, node: NodeId) -> Result<Arc<Inode>> {
         let inode = self.inode(node)?;
         match inode.attr.file_type {
-            FileType::Regular => readable(&inode).map(|()| inode),
+            FileType::Regular => self.readable(&inode).map(|()| inode),
             FileType::Directory => Err(Error::new(ErrorKind::IsADirectory, "this is a directory")),
             _ => Err(Error::new(ErrorKind::WrongType, "this is not a file with data")),
         }
     }
 
-    /// Blocks that the file system uses for itself, which `statfs` does not count (Linux `ext4_calculate_overhead`).
-    fn overhead(&self) -> u64 {
-        let superblock = &self.device.superblock;
-        let inode_bytes = u64::try_from(superblock.inode_bytes).unwrap_or(u64::MAX);
-        let table = superblock.inodes_per_group.saturating_mul(inode_bytes).div_ceil(superblock.block_bytes());
-        let own = table.saturating_add(2);
-        let groups = superblock.groups();
-        let copies = (0..groups).filter(|group| group::has_superblock(superblock, *group));
-        let copies = u64::try_from(copies.count()).unwrap_or(u64::MAX);
-        let descriptors = self.descriptor_blocks(copies);
-        let journal = self.journal_blocks();
-        groups
-            .saturating_mul(own)
-            .saturating_add(copies)
-            .saturating_add(descriptors)
-            .saturating_add(superblock.first_data_block)
-            .saturating_add(journal)
-    }
-
-    /// Blocks of group descriptors, reserved ones included, where `copies` groups have a superblock.
-    fn descriptor_blocks(&self, copies: u64) -> u64 {
-        let superblock = &self.device.superblock;
-        let descriptor = u64::try_from(superblock.descriptor_bytes).unwrap_or(u64::MAX);
-        let per_block = superblock.block_bytes().checked_div(descriptor).unwrap_or(1).max(1);
-        let table = superblock.groups().div_ceil(per_block);
-        if !superblock.features.meta_bg() {
-            return table.saturating_add(superblock.reserved_gdt_blocks).saturating_mul(copies);
+    /// Refuses data in a form that is not understood.
+    fn readable(&self, inode: &Inode) -> Result<()> {
+        if inode.has_inline_data() && !self.device.superblock.features.inline_data() {
+            return Err(corrupt(format!("{}: inline data, which this file system does not have", inode.name())));
         }
-        // Below first_meta_bg as without the feature; from there on, three copies in each meta group.
-        let first = superblock.first_meta_bg;
-        let groups = superblock.groups();
-        (0..groups)
-            .map(|group| match group.checked_div(per_block).unwrap_or(0) {
-                meta if meta < first => {
-                    let has_copy = u64::from(group::has_superblock(superblock, group));
-                    has_copy.saturating_mul(first.min(table).saturating_add(superblock.reserved_gdt_blocks))
-                }
-                _ => match group.checked_rem(per_block).unwrap_or(0) {
-                    in_meta if in_meta == 0 || in_meta == 1 || in_meta == per_block.saturating_sub(1) => 1,
-                    _ => 0,
-                },
-            })
-            .fold(0, u64::saturating_add)
-    }
-
-    /// Blocks of the journal, if it is on this volume.
-    fn journal_blocks(&self) -> u64 {
-        let superblock = &self.device.superblock;
-        if !superblock.features.has_journal() || superblock.journal_inode == 0 {
-            return 0;
-        }
-        let journal = self.inode(NodeId(superblock.journal_inode));
-        journal.map_or(0, |journal| journal.attr.size >> superblock.block_shift)
-    }
-
-    /// Blocks that the kernel keeps back for itself when it mounts (Linux `ext4_calculate_resv_clusters`).
-    fn kept_back(&self) -> u64 {
-        let superblock = &self.device.superblock;
-        if superblock.features.extents() { superblock.blocks.div_euclid(50).min(4096) } else { 0 }
-    }
-}
-
-/// Refuses data in a form that is not understood.
-fn readable(inode: &Inode) -> Result<()> {
-    let found = flag::UNREADABLE.iter().find(|(flag, _)| inode.flags & flag != 0);
-    match found {
-        Some((_, what)) => {
+        let found = flag::UNREADABLE.iter().find(|(flag, _)| inode.flags & flag != 0);
+        found.map_or(Ok(()), |(_, what)| {
             let message = format!("{} is {what}, which this version does not read", inode.name());
             Err(Error::new(ErrorKind::Unsupported, message))
-        }
-        None => Ok(()),
+        })
     }
 }
 
 impl FileSystem for Ext4 {
     fn info(&self) -> FsInfo {
         let superblock = &self.device.superblock;
-        let held = superblock.reserved_blocks.saturating_add(self.kept_back());
+        let space = self.space.get_or_init(|| Space::of(&self.device));
         FsInfo {
             format: if superblock.features.extents() {
                 "ext4"
@@ -193,11 +140,11 @@ impl FileSystem for Ext4 {
             label: superblock.label.clone(),
             uuid: Some(uuid::Uuid::from_bytes(superblock.uuid).to_string()),
             block_size: u32::try_from(superblock.block_bytes()).unwrap_or(u32::MAX),
-            blocks: superblock.blocks.saturating_sub(self.overhead()),
-            blocks_free: superblock.free_blocks,
-            blocks_available: superblock.free_blocks.saturating_sub(held),
+            blocks: space.blocks,
+            blocks_free: space.blocks_free,
+            blocks_available: space.blocks_available,
             inodes: superblock.inodes,
-            inodes_free: superblock.free_inodes,
+            inodes_free: space.inodes_free,
             name_bytes_max: 255,
             notices: superblock.notices.clone(),
         }
@@ -224,17 +171,21 @@ impl FileSystem for Ext4 {
         if inode.attr.file_type != FileType::Symlink {
             return Err(Error::new(ErrorKind::WrongType, "this is not a symbolic link"));
         }
-        readable(&inode)?;
+        self.readable(&inode)?;
         let bad = || corrupt(format!("{}: a link target of {} bytes", inode.name(), inode.attr.size));
         let length = usize::try_from(inode.attr.size.min(TARGET_BYTES_MAX)).map_err(|_| bad())?;
-        if inode.is_fast_symlink(&self.device.superblock) {
-            return inode.i_block.get(..length).map(<[u8]>::to_vec).ok_or_else(bad);
-        }
-        if inode.attr.size > TARGET_BYTES_MAX {
+        if length == 0 || inode.attr.size > TARGET_BYTES_MAX {
             return Err(bad());
         }
         let mut target = vec![0; length];
-        file::read(self, &inode, 0, &mut target)?;
+        if inode.is_fast_symlink(&self.device.superblock) {
+            target.copy_from_slice(inode.i_block.get(..length).ok_or_else(bad)?);
+        } else {
+            file::read(self, &inode, 0, &mut target)?;
+        }
+        if target.contains(&0) {
+            return Err(corrupt(format!("{}: a link target with a zero byte", inode.name())));
+        }
         Ok(target)
     }
 
@@ -263,15 +214,23 @@ impl FileSystem for Ext4 {
     fn xattr(&self, node: NodeId, name: &[u8]) -> Result<Vec<u8>> {
         let xattrs = xattr::all(self, self.inode(node)?.as_ref())?;
         let found = xattrs.into_iter().find(|xattr| xattr.full_name().as_deref() == Some(name));
-        found.map(|xattr| xattr.value).ok_or_else(|| Error::new(ErrorKind::NoAttribute, "no such extended attribute"))
+        let none = || Error::new(ErrorKind::NoAttribute, "no such extended attribute");
+        found.ok_or_else(none)?.into_value(self)
     }
 
     fn acl(&self, node: NodeId) -> Result<Acl> {
-        let xattrs = xattr::all(self, self.inode(node)?.as_ref())?;
-        let find = |prefix| {
-            let found = xattrs.iter().find(|xattr| xattr.prefix == prefix);
-            found.map(|xattr| acl::parse(&xattr.value)).transpose()
-        };
-        Ok(Acl { access: find(Prefix::AccessAcl)?, default: find(Prefix::DefaultAcl)? })
+        let mut acls = Acl::default();
+        for xattr in xattr::all(self, self.inode(node)?.as_ref())? {
+            let acl = match xattr.prefix {
+                Prefix::AccessAcl => &mut acls.access,
+                Prefix::DefaultAcl => &mut acls.default,
+                Prefix::Plain(_) | Prefix::InlineData | Prefix::Hidden => continue,
+            };
+            // The one in the inode comes before the one in the block, if there are two.
+            if acl.is_none() {
+                *acl = Some(acl::parse(&xattr.into_value(self)?)?);
+            }
+        }
+        Ok(acls)
     }
 }

@@ -26,6 +26,27 @@ pub(crate) fn inode_table(device: &Device, group: u64) -> Result<u64> {
     Ok(u64::from(high.unwrap_or(0)) << 32 | u64::from(raw.bg_inode_table_lo.get()))
 }
 
+/// Verifies the descriptor of every group and gives its bytes to `visit`.
+pub(crate) fn each_descriptor(device: &Device, visit: &mut dyn FnMut(&[u8])) -> Result<()> {
+    let superblock = &device.superblock;
+    let per_block = superblock.descriptors_per_block();
+    let mut block = vec![0; superblock.block_len()];
+    let mut group = 0;
+    while group < superblock.groups() {
+        // A block of descriptors begins with the one of a group that is a multiple of their number.
+        device.read(descriptor_offset(superblock, group)?, &mut block)?;
+        let in_block = superblock.groups().saturating_sub(group).min(per_block);
+        for (number, bytes) in
+            (group..group.saturating_add(in_block)).zip(block.chunks_exact(superblock.descriptor_bytes))
+        {
+            check_sum(superblock, number, bytes)?;
+            visit(bytes);
+        }
+        group = group.saturating_add(in_block);
+    }
+    Ok(())
+}
+
 /// The byte at which the descriptor of `group` begins (Linux `fs/ext4/super.c`, `descriptor_loc`).
 fn descriptor_offset(superblock: &Superblock, group: u64) -> Result<u64> {
     let bad = || corrupt(format!("block group {group} does not exist; there are {}", superblock.groups()));
@@ -33,7 +54,7 @@ fn descriptor_offset(superblock: &Superblock, group: u64) -> Result<u64> {
         return Err(bad());
     }
     let bytes = u64::try_from(superblock.descriptor_bytes).map_err(|_| bad())?;
-    let per_block = superblock.block_bytes().checked_div(bytes).ok_or_else(bad)?;
+    let per_block = superblock.descriptors_per_block();
     let (table_block, index) = (group.checked_div(per_block), group.checked_rem(per_block));
     let (table_block, index) = table_block.zip(index).ok_or_else(bad)?;
     let block = if superblock.features.meta_bg() && table_block >= superblock.first_meta_bg {
@@ -55,7 +76,7 @@ fn descriptor_offset(superblock: &Superblock, group: u64) -> Result<u64> {
 }
 
 /// Whether `group` begins with a copy of the superblock (Linux `ext4_bg_has_super`).
-pub(crate) fn has_superblock(superblock: &Superblock, group: u64) -> bool {
+fn has_superblock(superblock: &Superblock, group: u64) -> bool {
     let power_of = |base: u64| {
         let mut power = base;
         while power < group {
@@ -70,6 +91,25 @@ pub(crate) fn has_superblock(superblock: &Superblock, group: u64) -> bool {
         return superblock.backup_groups.iter().any(|backup| u64::from(*backup) == group);
     }
     group == 1 || !superblock.features.sparse_super() || power_of(3) || power_of(5) || power_of(7)
+}
+
+/// How many of the groups before `end` begin with a copy of the superblock.
+pub(crate) fn superblocks_before(superblock: &Superblock, end: u64) -> u64 {
+    let count = |numbers: &mut dyn Iterator<Item = u64>| {
+        numbers.take_while(|number| *number < end).fold(0_u64, |count, _| count.saturating_add(1))
+    };
+    if superblock.features.sparse_super2() {
+        let [first, second] = superblock.backup_groups.map(u64::from);
+        let backups = [Some(first), Some(second).filter(|second| *second != first)].into_iter().flatten();
+        let backups = backups.filter(|group| *group != 0 && *group < end).count();
+        return u64::from(end > 0).saturating_add(u64::try_from(backups).unwrap_or(0));
+    }
+    if !superblock.features.sparse_super() {
+        return end;
+    }
+    let powers = |base: u64| std::iter::successors(Some(base), move |power| power.checked_mul(base));
+    let low = count(&mut (0..2));
+    [3, 5, 7].into_iter().map(|base| count(&mut powers(base))).fold(low, u64::saturating_add)
 }
 
 /// Verifies `bg_checksum` where the format has it (Linux `ext4_group_desc_csum`).
@@ -95,4 +135,26 @@ fn check_sum(superblock: &Superblock, group: u64, bytes: &[u8]) -> Result<()> {
         )));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::superblock::sample;
+
+    #[test]
+    fn copies_of_the_superblock_are_counted_as_they_are_placed() {
+        for (compat, ro_compat) in [(0, 0), (0, 1), (0x200, 1)] {
+            let mut superblock = sample(compat, 0, ro_compat);
+            superblock.backup_groups = [1, 40];
+            for end in 0..400 {
+                let placed = (0..end).filter(|group| has_superblock(&superblock, *group)).count();
+                assert_eq!(
+                    superblocks_before(&superblock, end),
+                    placed as u64,
+                    "{compat:#x} {ro_compat:#x}: {end} groups"
+                );
+            }
+        }
+    }
 }

@@ -19,8 +19,6 @@ const ENTRY_BYTES: usize = 8;
 /// Levels below the root that the kernel accepts, with and without the feature `large_dir`.
 const LEVELS_MAX: u8 = 1;
 const LEVELS_MAX_LARGE: u8 = 2;
-/// Leaves that are searched for names of the same hash; more collisions than that fit no real directory.
-const LEAVES_MAX: usize = 1 << 16;
 
 /// An index block: hash and block of each entry, in ascending order; the hash of the first stands for 0.
 struct IndexBlock(Vec<(u32, u64)>);
@@ -97,23 +95,30 @@ pub(crate) fn lookup(fs: &Ext4, dir: &Inode, name: &[u8]) -> Result<Option<Optio
     let superblock = &fs.device.superblock;
     let root = read_block(fs, dir, 0)?;
     let Some(info) = root_info(&root) else { return Ok(None) };
-    let version = HashVersion::new(info.hash_version, superblock.hash_unsigned);
+    // Signed and unsigned bytes only differ where names are not ASCII.
+    let unsigned = match superblock.hash_unsigned {
+        Some(unsigned) => unsigned,
+        None if name.is_ascii() => false,
+        None => return Ok(None),
+    };
+    let version = HashVersion::new(info.hash_version, unsigned);
     let levels_max = if superblock.features.large_dir() { LEVELS_MAX_LARGE } else { LEVELS_MAX };
     let (Some(version), true) = (version, info.unused_flags & 1 == 0 && info.indirect_levels <= levels_max) else {
         return Ok(None);
     };
     let hash = hash(version, superblock.hash_seed, name);
     let mut path = probe(fs, dir, &root, info, hash)?;
-    for _ in 0..LEAVES_MAX {
-        let Some(leaf) = path.leaf() else { break };
+    // More leaves than the directory has blocks are a loop: all of it is searched then.
+    for _ in 0..dir.attr.size >> superblock.block_shift {
+        let Some(leaf) = path.leaf() else { return Ok(None) };
         if let Some(node) = find(fs, dir, &read_block(fs, dir, leaf)?, name)? {
             return Ok(Some(Some(node)));
         }
         if !path.advance(fs, dir, hash)? {
-            break;
+            return Ok(Some(None));
         }
     }
-    Ok(Some(None))
+    Ok(None)
 }
 
 /// Goes from the root to the leaf in which names of this hash begin.

@@ -19,8 +19,11 @@ pub(crate) mod flag {
     pub(crate) const INDEX: u32 = 0x1000;
     pub(crate) const HUGE_FILE: u32 = 0x4_0000;
     pub(crate) const EXTENTS: u32 = 0x8_0000;
+    pub(crate) const INLINE_DATA: u32 = 0x1000_0000;
+    /// The data of the inode is the value of an extended attribute.
+    pub(crate) const EA_INODE: u32 = 0x20_0000;
     pub(crate) const UNREADABLE: &[(u32, &str)] =
-        &[(0x4, "compressed"), (0x800, "encrypted"), (0x1000_0000, "inline data"), (0x20_0000, "ea_inode")];
+        &[(0x800, "encrypted"), (EA_INODE, "the value of an extended attribute")];
 }
 
 /// An inode in use.
@@ -65,12 +68,16 @@ impl Inode {
         let checksum_seed = crc32c(crc32c(superblock.checksum_seed, &number_le), &generation);
         let extra_bytes = extra_size(number, extra)?;
         check_sum(superblock, number, checksum_seed, &bytes, extra_bytes)?;
-        let attr = attributes(superblock, number, raw, Extra::new(extra, extra_bytes))?;
+        // Where the record has room for fixed fields but does not say that they are in use, the kernel takes them as they
+        // are.
+        let fields_bytes = if extra_bytes == 0 { size_of::<RawInodeExtra>().min(extra.len()) } else { extra_bytes };
+        let attr = attributes(superblock, number, raw, Extra::new(extra, fields_bytes))?;
         let flags = raw.i_flags.get();
         let i_block = raw.i_block;
         let high = if superblock.features.is_64bit() { u64::from(raw.i_file_acl_high.get()) << 32 } else { 0 };
         let xattr_block = high | u64::from(raw.i_file_acl_lo.get());
-        let tail = bytes.split_off(size_of::<RawInode>().saturating_add(extra_bytes).min(bytes.len()));
+        let tail_at = if extra_bytes == 0 { bytes.len() } else { size_of::<RawInode>().saturating_add(extra_bytes) };
+        let tail = bytes.split_off(tail_at.min(bytes.len()));
         Ok(Self { number, attr, flags, i_block, xattr_block, tail, checksum_seed })
     }
 
@@ -82,10 +89,15 @@ impl Inode {
         self.flags & flag::EXTENTS != 0
     }
 
+    /// Whether data, entries or target are in the inode, `i_block` first.
+    pub(crate) const fn has_inline_data(&self) -> bool {
+        self.flags & flag::INLINE_DATA != 0
+    }
+
     /// Whether the target of this symlink is in `i_block` (Linux `ext4_inode_is_fast_symlink`).
     pub(crate) fn is_fast_symlink(&self, superblock: &Superblock) -> bool {
-        let xattr_bytes = if self.xattr_block == 0 { 0 } else { superblock.block_bytes() };
-        self.attr.file_type == FileType::Symlink && self.attr.allocated == xattr_bytes
+        let xattr_bytes = if self.xattr_block == 0 { 0 } else { superblock.cluster_bytes() };
+        self.attr.file_type == FileType::Symlink && self.attr.allocated == xattr_bytes && !self.has_inline_data()
     }
 
     /// What the data of this inode is, for messages.
@@ -162,6 +174,9 @@ fn attributes(superblock: &Superblock, number: NodeId, raw: &RawInode, extra: Ex
     if i64::try_from(size).is_err() {
         return Err(corrupt(format!("inode {}: no file has {size} bytes", number.0)));
     }
+    // The kernel shows data in the inode as if it were in sectors, so that nobody takes such a file for a hole.
+    let has_inline_data = file_type == FileType::Regular && raw.i_flags.get() & flag::INLINE_DATA != 0;
+    let inline_bytes = if has_inline_data { size.next_multiple_of(512) } else { 0 };
     let is_device = matches!(file_type, FileType::CharDevice | FileType::BlockDevice);
     Ok(Attr {
         file_type,
@@ -170,7 +185,7 @@ fn attributes(superblock: &Superblock, number: NodeId, raw: &RawInode, extra: Ex
         uid: u32::from(raw.i_uid_high.get()) << 16 | u32::from(raw.i_uid.get()),
         gid: u32::from(raw.i_gid_high.get()) << 16 | u32::from(raw.i_gid.get()),
         size,
-        allocated: allocated(superblock, raw),
+        allocated: allocated(superblock, raw).saturating_add(inline_bytes),
         accessed: timestamp(raw.i_atime.get(), extra.field(16, |extra| extra.i_atime_extra)),
         modified: timestamp(raw.i_mtime.get(), extra.field(12, |extra| extra.i_mtime_extra)),
         changed: timestamp(raw.i_ctime.get(), extra.field(8, |extra| extra.i_ctime_extra)),

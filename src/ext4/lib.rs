@@ -23,9 +23,11 @@ mod filesystem;
 mod group;
 mod hash;
 mod htree;
+mod inline;
 mod inode;
 mod layout;
 mod mapping;
+mod space;
 mod superblock;
 mod xattr;
 

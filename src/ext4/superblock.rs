@@ -14,6 +14,8 @@ const SUPERBLOCK_BYTES: usize = 1024;
 /// Byte of `s_magic`, and what it has to be.
 const MAGIC_OFFSET: u64 = SUPERBLOCK_OFFSET + 0x38;
 const MAGIC: u16 = 0xEF53;
+/// The largest `s_log_cluster_size`: clusters of 1 GiB.
+const CLUSTER_LOG_MAX: u32 = 20;
 
 /// Whether the volume holds ext2, ext3 or ext4: the magic number is where it has to be.
 ///
@@ -34,6 +36,10 @@ pub(crate) struct Superblock {
     pub(crate) features: Features,
     /// log2 of the block size in bytes: 10 to 16.
     pub(crate) block_shift: u32,
+    /// log2 of the number of blocks in a cluster, the unit of allocation; 0 without the feature `bigalloc`.
+    pub(crate) cluster_shift: u32,
+    /// Clusters that the file system uses for itself, as counted when it was made; 0 when nobody counted.
+    pub(crate) overhead_clusters: u64,
     /// Number of blocks.
     pub(crate) blocks: u64,
     pub(crate) first_data_block: u64,
@@ -54,8 +60,8 @@ pub(crate) struct Superblock {
     /// Seed of every metadata checksum.
     pub(crate) checksum_seed: u32,
     pub(crate) hash_seed: [u32; 4],
-    /// Whether names are hashed as unsigned bytes where the index does not say.
-    pub(crate) hash_unsigned: bool,
+    /// Whether names are hashed as unsigned bytes where the index does not say; `None` when nobody wrote it down.
+    pub(crate) hash_unsigned: Option<bool>,
     pub(crate) label: Option<String>,
     pub(crate) free_blocks: u64,
     pub(crate) reserved_blocks: u64,
@@ -94,6 +100,8 @@ impl Superblock {
         Ok(Self {
             features,
             block_shift: geometry.block_shift,
+            cluster_shift: geometry.cluster_shift,
+            overhead_clusters: raw.s_overhead_clusters.get().into(),
             blocks: geometry.blocks,
             first_data_block: u64::from(raw.s_first_data_block.get()),
             blocks_per_group: u64::from(raw.s_blocks_per_group.get()),
@@ -109,7 +117,7 @@ impl Superblock {
             uuid: raw.s_uuid,
             checksum_seed,
             hash_seed: raw.s_hash_seed.map(|word| word.get()),
-            hash_unsigned: raw.s_flags.get() & 0x2 != 0,
+            hash_unsigned: hash_unsigned(raw.s_flags.get()),
             label: label(&raw.s_volume_name),
             free_blocks: wide(raw.s_free_blocks_count_hi.get(), raw.s_free_blocks_count_lo.get()),
             reserved_blocks: wide(raw.s_r_blocks_count_hi.get(), raw.s_r_blocks_count_lo.get()),
@@ -123,10 +131,6 @@ impl Superblock {
         let unsupported = |message: String| Err(Error::new(ErrorKind::Unsupported, message));
         if raw.s_rev_level.get() > 1 {
             return unsupported(format!("revision {} of the format is not known", raw.s_rev_level.get()));
-        }
-        // Revision 0 has no feature fields.
-        if raw.s_rev_level.get() == 0 {
-            return Ok(Features::new(0, 0, 0));
         }
         let features =
             Features::new(raw.s_feature_compat.get(), raw.s_feature_incompat.get(), raw.s_feature_ro_compat.get());
@@ -157,6 +161,17 @@ impl Superblock {
         1 << self.block_shift
     }
 
+    /// The size of a cluster in bytes.
+    pub(crate) const fn cluster_bytes(&self) -> u64 {
+        self.block_bytes() << self.cluster_shift
+    }
+
+    /// How many group descriptors fit into a block.
+    pub(crate) fn descriptors_per_block(&self) -> u64 {
+        // A descriptor fits into a block.
+        self.block_len().checked_div(self.descriptor_bytes).and_then(|count| u64::try_from(count).ok()).unwrap_or(1)
+    }
+
     /// How many block groups there are.
     pub(crate) fn groups(&self) -> u64 {
         self.blocks.saturating_sub(self.first_data_block).div_ceil(self.blocks_per_group)
@@ -166,6 +181,7 @@ impl Superblock {
 /// What has to hold before anything else can be computed.
 struct Geometry {
     block_shift: u32,
+    cluster_shift: u32,
     blocks: u64,
     first_inode: u64,
     inode_bytes: usize,
@@ -197,9 +213,13 @@ impl Geometry {
             (true, size) => return Err(bad("desc_size", size.into())),
         };
         let per_group = u64::from(raw.s_blocks_per_group.get());
-        // Without bigalloc a group's bitmap is one block; with it the bitmap counts clusters, and groups are larger.
-        let per_group_max =
-            block_bytes.saturating_mul(8) << raw.s_log_cluster_size.get().min(32).saturating_sub(log_block_size);
+        let cluster_shift = match raw.s_log_cluster_size.get().checked_sub(log_block_size) {
+            _ if !features.bigalloc() => 0,
+            Some(shift) if log_block_size.saturating_add(shift) <= CLUSTER_LOG_MAX => shift,
+            _ => return Err(bad("log_cluster_size", raw.s_log_cluster_size.get().into())),
+        };
+        // A group's bitmap is one block and counts clusters.
+        let per_group_max = block_bytes.saturating_mul(8) << cluster_shift;
         if per_group < 8 || per_group > per_group_max {
             return Err(bad("blocks_per_group", per_group));
         }
@@ -211,7 +231,17 @@ impl Geometry {
         if groups.checked_mul(inodes_per_group) != Some(u64::from(raw.s_inodes_count.get())) {
             return Err(bad("inodes_count", raw.s_inodes_count.get().into()));
         }
-        Ok(Self { block_shift, blocks, first_inode, inode_bytes, descriptor_bytes })
+        let first_meta_bg = u64::from(raw.s_first_meta_bg.get());
+        let table_blocks =
+            groups.div_ceil(block_bytes.div_euclid(u64::try_from(descriptor_bytes).unwrap_or(u64::MAX)).max(1));
+        if features.meta_bg() && first_meta_bg > table_blocks {
+            return Err(bad("first_meta_bg", first_meta_bg));
+        }
+        let reserved = u64::from(raw.s_reserved_gdt_blocks.get());
+        if reserved > block_bytes >> 2 {
+            return Err(bad("reserved_gdt_blocks", reserved));
+        }
+        Ok(Self { block_shift, cluster_shift, blocks, first_inode, inode_bytes, descriptor_bytes })
     }
 }
 
@@ -247,6 +277,14 @@ fn check_sum(bytes: &[u8; SUPERBLOCK_BYTES], raw: &RawSuperblock, features: Feat
     Ok(())
 }
 
+/// Whether names are hashed as unsigned bytes (Linux `EXT2_FLAGS_SIGNED_HASH`, `EXT2_FLAGS_UNSIGNED_HASH`).
+const fn hash_unsigned(flags: u32) -> Option<bool> {
+    match flags & 3 {
+        0 => None,
+        signs => Some(signs & 2 != 0),
+    }
+}
+
 fn label(name: &[u8; 16]) -> Option<String> {
     let name = name.split(|byte| *byte == 0).next().filter(|name| !name.is_empty())?;
     Some(String::from_utf8_lossy(name).into_owned())
@@ -255,6 +293,7 @@ fn label(name: &[u8; 16]) -> Option<String> {
 fn notices(raw: &RawSuperblock, features: Features) -> Vec<String> {
     const VALID: u16 = 1;
     const ERRORS: u16 = 2;
+    const ORPHANS: u16 = 4;
     let state = raw.s_state.get();
     let mut notices = Vec::new();
     if state & ERRORS != 0 || raw.s_error_count.get() > 0 {
@@ -263,7 +302,19 @@ fn notices(raw: &RawSuperblock, features: Features) -> Vec<String> {
     if state & VALID == 0 && !features.has_journal() {
         notices.push("it was not unmounted cleanly and has no journal; recent changes may be incomplete".to_owned());
     }
+    if raw.s_last_orphan.get() != 0 || state & ORPHANS != 0 || features.orphan_present() {
+        notices
+            .push("some files were deleted or cut short while they were in use, and that was not finished".to_owned());
+    }
     notices
+}
+
+/// A superblock of 8 MiB with 4 KiB blocks and these features, for tests.
+#[cfg(test)]
+pub(crate) fn sample(compat: u32, incompat: u32, ro_compat: u32) -> Superblock {
+    let mut superblock = Superblock::parse(&tests::sample()).unwrap();
+    superblock.features = Features::new(compat, incompat, ro_compat);
+    superblock
 }
 
 #[cfg(test)]
@@ -276,7 +327,7 @@ mod tests {
     }
 
     /// A superblock of 8 MiB with 4 KiB blocks, without checksums.
-    fn sample() -> [u8; SUPERBLOCK_BYTES] {
+    pub(super) fn sample() -> [u8; SUPERBLOCK_BYTES] {
         let mut bytes = [0; SUPERBLOCK_BYTES];
         put(&mut bytes, 0x0, &512_u32.to_le_bytes());
         put(&mut bytes, 0x4, &2048_u32.to_le_bytes());
@@ -317,7 +368,7 @@ mod tests {
 
     #[test]
     fn unknown_features_and_journal_devices_are_refused_by_name() {
-        assert!(refusal(0x60, &0x8042_u32.to_le_bytes()).message.contains("inline_data"));
+        assert!(refusal(0x60, &0x2_0042_u32.to_le_bytes()).message.contains("casefold"));
         assert!(refusal(0x60, &0x8_u32.to_le_bytes()).message.contains("external journal"));
         assert!(refusal(0x4C, &2_u32.to_le_bytes()).message.contains("revision 2"));
     }

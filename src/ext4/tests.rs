@@ -1,7 +1,13 @@
 //! Whole images: against what the kernel shows of them, against another reader, and damaged.
 
+mod crafted;
 mod damage;
+mod disk;
 mod fixture;
 mod kernel;
+mod large_blocks;
 mod manifest;
 mod oracle;
+mod reads;
+mod refusals;
+mod walk;

@@ -10,7 +10,7 @@ use std::path::Path;
 use std::process::{Command, Output};
 use std::sync::Arc;
 
-/// What mke2fs is told, what debugfs is told then, and how many entries the large directory gets.
+/// What mke2fs is told, what debugfs is told before and (behind `--`) after the image is filled, and how many entries the large directory gets.
 const IMAGES: &[(&str, &[&str], u32)] = &[
     ("-t ext4 -b 4096", &[], 10_000),
     ("-t ext4 -b 1024", &[], 10_000),
@@ -26,14 +26,32 @@ const IMAGES: &[(&str, &[&str], u32)] = &[
     ("-t ext4 -b 1024 -O ^flex_bg,^sparse_super,^resize_inode", &[], 1_500),
     ("-t ext4 -b 4096 -O ^extents,^64bit", &[], 1_500),
     ("-t ext4 -b 4096 -O metadata_csum_seed,large_dir,mmp", &[], 1_500),
+    ("-t ext4 -b 4096 -O ea_inode", &[], 300),
+    ("-t ext4 -b 1024 -O ea_inode,^metadata_csum", &[], 300),
+    ("-t ext4 -b 4096 -O inline_data", &[], 1_500),
+    ("-t ext4 -b 1024 -I 1024 -O inline_data,ea_inode,^metadata_csum", &[], 300),
     ("-t ext4 -b 4096 -O bigalloc -C 16384", &[], 1_500),
     ("-t ext4 -b 4096 -O ^dir_index,^huge_file,^filetype", &[], 1_500),
-    ("-t ext4 -b 4096 -O ^has_journal,orphan_file", &[], 1_500),
+    ("-t ext4 -b 4096 -O ^has_journal", &[], 1_500),
+    ("-t ext4 -b 4096 -O encrypt,verity,stable_inodes,fast_commit", &[], 300),
+    ("-t ext4 -b 1024 -O orphan_file", &[], 1_500),
     ("-t ext4 -b 1024", &["ssv def_hash_version legacy", "ssv flags 1"], 1_500),
     ("-t ext4 -b 4096", &["ssv def_hash_version legacy", "ssv flags 2"], 1_500),
     ("-t ext4 -b 1024", &["ssv def_hash_version tea", "ssv flags 1"], 1_500),
     ("-t ext4 -b 1024", &["ssv def_hash_version tea", "ssv flags 2"], 1_500),
     ("-t ext4 -b 1024", &["ssv def_hash_version half_md4", "ssv flags 2"], 1_500),
+    (
+        "-t ext4 -b 4096",
+        &[
+            "--",
+            "set_inode_field /plain/f60 extra_isize 0",
+            "set_inode_field /xattr/few extra_isize 4",
+            "set_inode_field /plain/f61 extra_isize 12",
+            "ea_set /plain/f4096 system.hidden value",
+            "ea_set /plain/f4096 user.shown value",
+        ],
+        300,
+    ),
     ("-t ext3 -b 1024", &[], 1_500),
     ("-t ext3 -b 4096 -I 128", &[], 1_500),
     ("-t ext2 -b 2048", &[], 1_500),
@@ -41,11 +59,12 @@ const IMAGES: &[(&str, &[&str], u32)] = &[
 ];
 
 /// Runs the script that makes images; what it printed.
-fn make(arguments: &[&str]) -> Output {
+pub(super) fn make(arguments: &[&str]) -> Output {
     Command::new("python3").arg(directory().join("make.py")).args(arguments).output().unwrap()
 }
 
-fn check(what: &str, make: &Output) -> String {
+/// Fails unless the script succeeded; what it printed.
+pub(super) fn check(what: &str, make: &Output) -> String {
     let said = String::from_utf8_lossy(&make.stderr);
     assert!(make.status.success(), "{what}: make.py failed:\n{said}");
     String::from_utf8(make.stdout.clone()).unwrap()
@@ -67,7 +86,7 @@ fn can_mount(scratch: &Path) -> bool {
     made.status.success()
 }
 
-fn open(image: &str) -> Ext4 {
+pub(super) fn open(image: &str) -> Ext4 {
     Ext4::open(Arc::new(MemoryDisk::new(fs::read(image).unwrap(), BlockSize::B512))).unwrap()
 }
 
