@@ -26,7 +26,7 @@ pub(crate) struct Connector {
 
 /// What a login came to, if it did not fail.
 enum Outcome {
-    Connected(Connected),
+    Connected(Box<Connected>),
     Elsewhere(Redirect),
     /// It was refused after the target had chosen SHA-256.
     Sha256Refused(Error),
@@ -63,7 +63,7 @@ impl Connector {
             let attempt = timeout_at(deadline, self.log_in(&address, cmd_sn, deadline)).await;
             let attempt = attempt.unwrap_or_else(|_| Err(self.too_slow()));
             match attempt.map_err(|error| self.located(error, &address))? {
-                Outcome::Connected(connected) => return Ok(connected),
+                Outcome::Connected(connected) => return Ok(*connected),
                 Outcome::Sha256Refused(error) => {
                     // For good: it is the target's way, and the next login can do without the detour.
                     tracing::info!("{address} chose SHA-256 and then: {error}; trying without");
@@ -118,7 +118,7 @@ impl Connector {
                 Ok(Step::Redirect(redirect)) => return Ok(Outcome::Elsewhere(redirect)),
                 Ok(Step::Done(logged_in)) => {
                     wire.enter_full_feature(logged_in.parameters.digests);
-                    return Ok(Outcome::Connected(Connected { wire, logged_in }));
+                    return Ok(Outcome::Connected(Box::new(Connected { wire, logged_in })));
                 }
                 Err(error)
                     if response.status_class != 0

@@ -78,7 +78,7 @@ async fn unanswered_reads_are_sent_again_on_the_next_connection() {
     let (dial, mut listener) = listen();
     let target = tokio::spawn(async move {
         let mut served = 0;
-        for round in 0.. {
+        for round in 0..64 {
             let mut connection = accept(&mut listener).await;
             // A few more each time, then the connection is gone with the rest of the commands.
             for _ in 0..=round {
@@ -91,7 +91,7 @@ async fn unanswered_reads_are_sent_again_on_the_next_connection() {
                 }
             }
         }
-        unreachable!()
+        panic!("more connections than reads")
     });
     let (session, lun) = open(dial, config()).await;
     let reads: Vec<_> = (0..64).map(|index| (index, read(&lun, index * 64, 64))).collect();

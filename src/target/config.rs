@@ -2,7 +2,7 @@
 
 use crate::Faults;
 use block::Disk;
-use iscsi::ChapCredentials;
+use iscsi::chap::{ChapAlgorithm, ChapCredentials};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,9 +26,10 @@ pub struct TargetConfig {
     pub connections_max: usize,
     /// A connection that is not in its full feature phase by then, TLS handshake included, is closed.
     pub login_timeout: Duration,
-    /// An initiator that has been silent for so long is sent a NOP-In, and once more; then its connection is closed.
-    /// One that takes nothing for twice as long is closed too.
+    /// How often the initiator is sent a NOP-In that it has to answer.
     pub ping_interval: Duration,
+    /// A connection on which nothing came, or nothing could be sent, for so long is closed.
+    pub silence_max: Duration,
     /// How many commands of a session may be under way (the width of its CmdSN window).
     pub commands_max: u32,
     /// The longest read that one command may ask for, in bytes (block limits page).
@@ -53,6 +54,7 @@ impl TargetConfig {
             connections_max: 64,
             login_timeout: Duration::from_secs(15),
             ping_interval: Duration::from_secs(30),
+            silence_max: Duration::from_secs(90),
             commands_max: 128,
             read_bytes_max: 16 << 20,
             bytes_in_flight_max: 32 << 20,

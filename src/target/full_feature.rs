@@ -6,21 +6,58 @@ mod window;
 
 pub(crate) use reads::Completed;
 
-use crate::connection::Shared;
 use crate::login::{Agreed, PORTAL_GROUP, Purpose, Reply};
-use crate::pdu_in::{Pdu, Request, ScsiCommand};
-use crate::pdu_out::{self, Progress, RejectReason};
-use crate::scsi::{Answer, Attention, LunIndex, Sense};
-use crate::text::{Keys, put_key};
+use crate::scsi::{Answer, Attention, Sense};
+use crate::shared::Shared;
 use crate::transmit::Transmit;
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
+use iscsi::pdu::{
+    CommandNumbers, HEADER_BYTES, InitiatorPdu, LogoutRequest, LogoutResponse, NopIn, NopOut, Pdu, PduError,
+    RESERVED_TAG, Reject, ScsiCommand, ScsiResponse, StatusNumbers, TaskManagementRequest, TaskManagementResponse,
+    TextRequest, TextResponse, opcode,
+};
+use iscsi::scsi::{LunNumber, status};
+use iscsi::text::{NOT_UNDERSTOOD, REJECT, Pairs};
 use reads::{Read, Reads};
 use std::sync::Arc;
 use tokio::sync::mpsc::UnboundedSender;
 use window::{Arrival, CommandWindow};
 
-/// The tag that stands for no task or transfer.
-const NO_TAG: u32 = u32::MAX;
+/// Reasons of a Reject (RFC 7143 section 11.17.1).
+mod reject_reason {
+    pub(super) const SNACK_REJECT: u8 = 0x03;
+    pub(super) const PROTOCOL_ERROR: u8 = 0x04;
+    pub(super) const COMMAND_NOT_SUPPORTED: u8 = 0x05;
+    pub(super) const TOO_MANY_IMMEDIATE_COMMANDS: u8 = 0x06;
+    pub(super) const TASK_IN_PROGRESS: u8 = 0x07;
+    pub(super) const INVALID_PDU_FIELD: u8 = 0x09;
+}
+
+/// Functions of a Task Management Function Request (section 11.5.1).
+mod function {
+    pub(super) const ABORT_TASK: u8 = 1;
+    pub(super) const ABORT_TASK_SET: u8 = 2;
+    pub(super) const CLEAR_TASK_SET: u8 = 4;
+    pub(super) const LOGICAL_UNIT_RESET: u8 = 5;
+    pub(super) const TARGET_WARM_RESET: u8 = 6;
+    pub(super) const TASK_REASSIGN: u8 = 8;
+}
+
+/// Responses to a Task Management Function Request (section 11.6.1).
+mod task_management {
+    pub(super) const FUNCTION_COMPLETE: u8 = 0;
+    pub(super) const TASK_DOES_NOT_EXIST: u8 = 1;
+    pub(super) const LUN_DOES_NOT_EXIST: u8 = 2;
+    pub(super) const REASSIGNMENT_NOT_SUPPORTED: u8 = 4;
+    pub(super) const FUNCTION_NOT_SUPPORTED: u8 = 5;
+}
+
+/// Responses to a Logout Request (section 11.15.1).
+mod logout {
+    pub(super) const CLOSED: u8 = 0;
+    pub(super) const CONNECTION_NOT_FOUND: u8 = 1;
+    pub(super) const RECOVERY_NOT_SUPPORTED: u8 = 2;
+}
 
 /// What a session starts with.
 pub(crate) struct Start {
@@ -41,6 +78,13 @@ pub(crate) enum After {
     Stay,
     /// The initiator logged out: what is to be sent is the last.
     Close,
+}
+
+/// What became of a PDU.
+enum Handled {
+    Done(After),
+    /// It is answered with a Reject for this reason.
+    Rejected(u8),
 }
 
 /// What cannot be answered and ends the connection.
@@ -78,28 +122,41 @@ impl FullFeature {
 
     /// Takes one PDU; what it is answered with now goes to `transmit`.
     pub(crate) fn receive(&mut self, pdu: Pdu, transmit: &mut Transmit) -> Result<After, Violation> {
-        if pdu.is_command() && !pdu.immediate {
-            match self.window.arrive(pdu.cmd_sn) {
-                Arrival::Next => {}
-                Arrival::Outside => return Ok(After::Stay),
-                Arrival::Gap => return Err(Violation("a command before this one is missing")),
+        let header = pdu.header;
+        let pdu = match InitiatorPdu::parse(pdu) {
+            Ok(pdu) => pdu,
+            Err(error) => {
+                tracing::warn!(%error, "an initiator sent what it must not");
+                self.reject(&header, reason(&error), transmit);
+                return Ok(After::Stay);
+            }
+        };
+        match numbers(&pdu).filter(|numbers| !numbers.immediate).map(|numbers| self.window.arrive(numbers.cmd_sn)) {
+            None | Some(Arrival::Next) => {}
+            Some(Arrival::Outside) => return Ok(After::Stay),
+            Some(Arrival::Gap) => return Err(Violation("a command before this one is missing")),
+        }
+        match self.handle(pdu, transmit)? {
+            Handled::Done(after) => Ok(after),
+            Handled::Rejected(reason) => {
+                self.reject(&header, reason, transmit);
+                Ok(After::Stay)
             }
         }
-        match &pdu.request {
-            Request::Scsi(command) => self.scsi(&pdu, command, transmit),
-            Request::NopOut => self.nop_out(&pdu, transmit),
-            Request::TaskManagement { function, lun, referenced } => {
-                let response = self.manage_tasks(*function, *lun, *referenced);
-                self.answer(transmit, |progress| pdu_out::task_management(pdu.task_tag, response, progress));
-            }
-            Request::Text { complete } => self.text(&pdu, *complete, transmit),
-            Request::Logout { reason, connection_id } => return Ok(self.logout(&pdu, *reason, *connection_id, transmit)),
-            Request::Login(_) => return Err(Violation("a Login Request in the full feature phase")),
-            Request::DataOut => self.reject(&pdu, RejectReason::PROTOCOL_ERROR, transmit),
-            Request::Snack => self.reject(&pdu, RejectReason::SNACK, transmit),
-            Request::Unknown => self.reject(&pdu, RejectReason::COMMAND_NOT_SUPPORTED, transmit),
+    }
+
+    fn handle(&mut self, pdu: InitiatorPdu, transmit: &mut Transmit) -> Result<Handled, Violation> {
+        match pdu {
+            InitiatorPdu::ScsiCommand(command) => Ok(self.scsi(&command, transmit)),
+            InitiatorPdu::NopOut(nop_out) => Ok(self.nop_out(nop_out, transmit)),
+            InitiatorPdu::TaskManagement(request) => Ok(self.manage_tasks(&request, transmit)),
+            InitiatorPdu::Text(request) => Ok(self.text(&request, transmit)),
+            InitiatorPdu::Logout(request) => Ok(self.logout(&request, transmit)),
+            InitiatorPdu::Login(_) => Err(Violation("a Login Request in the full feature phase")),
+            InitiatorPdu::Unused(opcode::SNACK_REQUEST) => Ok(Handled::Rejected(reject_reason::SNACK_REJECT)),
+            InitiatorPdu::Unused(_) => Ok(Handled::Rejected(reject_reason::PROTOCOL_ERROR)),
+            _ => Ok(Handled::Rejected(reject_reason::COMMAND_NOT_SUPPORTED)),
         }
-        Ok(After::Stay)
     }
 
     /// Takes the answer of a disk.
@@ -116,155 +173,228 @@ impl FullFeature {
 
     /// Asks the initiator whether it is still there.
     pub(crate) fn ping(&mut self, transmit: &mut Transmit) {
-        self.pings = self.pings.wrapping_add(1) & !(1 << 31); // never the tag of no transfer
-        transmit.push(pdu_out::ping(self.pings, self.progress()), Bytes::new());
+        self.pings = self.pings.wrapping_add(1) & !(1 << 31); // never the reserved tag
+        let ping = NopIn {
+            lun: LunNumber::default(),
+            initiator_task_tag: RESERVED_TAG,
+            target_transfer_tag: self.pings,
+            numbers: self.numbers(),
+            data: Bytes::new(),
+        };
+        transmit.push(&ping.into_pdu());
     }
 
-    fn scsi(&mut self, pdu: &Pdu, command: &ScsiCommand, transmit: &mut Transmit) {
+    fn scsi(&mut self, command: &ScsiCommand, transmit: &mut Transmit) -> Handled {
         if matches!(self.start.purpose, Purpose::Discovery) {
-            return self.reject(pdu, RejectReason::PROTOCOL_ERROR, transmit);
+            return Handled::Rejected(reject_reason::PROTOCOL_ERROR);
         }
-        if self.reads.has(pdu.task_tag) {
-            return self.reject(pdu, RejectReason::TASK_IN_PROGRESS, transmit);
+        let task_tag = command.initiator_task_tag;
+        if self.reads.has(task_tag) {
+            return Handled::Rejected(reject_reason::TASK_IN_PROGRESS);
         }
+        let numbered = !command.numbers.immediate;
         // Numbered commands are bounded by the window; immediate ones get as much room again.
-        if pdu.immediate && self.reads.immediate() >= self.shared.config.commands_max {
-            return self.reject(pdu, RejectReason::TOO_MANY_IMMEDIATE_COMMANDS, transmit);
+        if !numbered && self.reads.immediate() >= self.shared.config.commands_max {
+            return Handled::Rejected(reject_reason::TOO_MANY_IMMEDIATE_COMMANDS);
         }
-        let expected_length = if command.reads { command.expected_length } else { 0 };
+        // Without R there is no room for data that goes to the initiator.
+        let expected_length = if command.read { command.expected_data_transfer_length } else { 0 };
         match self.shared.units.answer(command.lun, &command.cdb, &mut self.attention) {
-            Answer::Good(data) => self.send_data(pdu.task_tag, &data, command.expected_length, transmit),
+            Answer::Good(data) => self.send_data(task_tag, &data, expected_length, transmit),
             Answer::CheckCondition(sense) => {
-                self.check_condition(pdu.task_tag, sense, command.expected_length, transmit);
+                self.check_condition(task_tag, sense, command.expected_data_transfer_length, transmit);
             }
             Answer::Read(disk, blocks) => {
-                let numbered = !pdu.immediate;
                 if numbered {
                     self.window.begin();
                 }
-                self.reads.begin(pdu.task_tag, Read { lun: command.lun, disk, blocks, expected_length, numbered });
+                self.reads.begin(task_tag, Read { lun: command.lun, disk, blocks, expected_length, numbered });
             }
         }
+        Handled::Done(After::Stay)
     }
 
     fn send_data(&mut self, task_tag: u32, data: &Bytes, expected_length: u32, transmit: &mut Transmit) {
-        let progress = self.next_progress();
-        data_in::send(transmit, task_tag, data, expected_length, &self.start.agreed, progress);
+        let numbers = self.next_numbers();
+        data_in::send(transmit, task_tag, data, expected_length, &self.start.agreed, numbers);
     }
 
     fn check_condition(&mut self, task_tag: u32, sense: Sense, expected_length: u32, transmit: &mut Transmit) {
-        let progress = self.next_progress();
-        let (header, data) = pdu_out::check_condition(task_tag, sense, expected_length, progress);
-        transmit.push(header, data);
+        let response = ScsiResponse {
+            response: 0,
+            status: status::CHECK_CONDITION,
+            residual: data_in::residual(expected_length, 0),
+            initiator_task_tag: task_tag,
+            numbers: self.next_numbers(),
+            exp_data_sn: 0,
+            data: ScsiResponse::sense_segment(&sense.fixed()),
+        };
+        transmit.push(&response.into_pdu());
     }
 
-    fn nop_out(&mut self, pdu: &Pdu, transmit: &mut Transmit) {
+    fn nop_out(&mut self, nop_out: NopOut, transmit: &mut Transmit) -> Handled {
         // Without a task tag it answers a ping, or only confirms StatSN.
-        if pdu.task_tag == NO_TAG {
-            return;
+        if nop_out.initiator_task_tag != RESERVED_TAG {
+            let mut data = nop_out.data;
+            data.truncate(self.receive_max());
+            let nop_in = NopIn {
+                lun: nop_out.lun,
+                initiator_task_tag: nop_out.initiator_task_tag,
+                target_transfer_tag: RESERVED_TAG,
+                numbers: self.next_numbers(),
+                data,
+            };
+            transmit.push(&nop_in.into_pdu());
         }
-        let length_max = usize::try_from(self.start.agreed.receive_max).unwrap_or(usize::MAX);
-        let mut data = pdu.data.clone();
-        data.truncate(length_max);
-        let progress = self.next_progress();
-        transmit.push(pdu_out::nop_in(pdu.task_tag, progress), data);
+        Handled::Done(After::Stay)
     }
 
-    /// What a task management function is answered with (RFC 7143 section 11.6.1).
-    fn manage_tasks(&mut self, function: u8, lun: [u8; 8], referenced: u32) -> pdu_out::TaskManagementResponse {
-        use pdu_out::TaskManagementResponse as Response;
-        let ended = match function {
-            1 => match self.reads.abort(referenced) {
+    fn manage_tasks(&mut self, request: &TaskManagementRequest, transmit: &mut Transmit) -> Handled {
+        let response = TaskManagementResponse {
+            response: self.end_tasks(request),
+            initiator_task_tag: request.initiator_task_tag,
+            numbers: self.next_numbers(),
+        };
+        transmit.push(&response.into_pdu());
+        Handled::Done(After::Stay)
+    }
+
+    /// What a task management function ends is never answered; this says how the function itself is.
+    fn end_tasks(&mut self, request: &TaskManagementRequest) -> u8 {
+        let lun = request.lun;
+        let ended = match request.function {
+            function::ABORT_TASK => match self.reads.abort(request.referenced_task_tag) {
                 Some(read) => vec![read],
-                None => return Response::TASK_DOES_NOT_EXIST,
+                None => return task_management::TASK_DOES_NOT_EXIST,
             },
-            // ABORT TASK SET, CLEAR TASK SET, LOGICAL UNIT RESET
-            2 | 4 | 5 => match LunIndex::from_wire(lun).filter(|lun| self.shared.units.has(*lun)) {
-                Some(_) => self.reads.abort_all(|read| read.lun == lun),
-                None => return Response::LUN_DOES_NOT_EXIST,
-            },
-            // TARGET WARM RESET
-            6 => self.reads.abort_all(|_| true),
-            8 => return Response::REASSIGNMENT_NOT_SUPPORTED,
-            _ => return Response::FUNCTION_NOT_SUPPORTED,
+            function::ABORT_TASK_SET | function::CLEAR_TASK_SET | function::LOGICAL_UNIT_RESET => {
+                if !self.shared.units.has(lun) {
+                    return task_management::LUN_DOES_NOT_EXIST;
+                }
+                self.reads.abort_all(|read| read.lun == lun)
+            }
+            function::TARGET_WARM_RESET => self.reads.abort_all(|_| true),
+            function::TASK_REASSIGN => return task_management::REASSIGNMENT_NOT_SUPPORTED,
+            _ => return task_management::FUNCTION_NOT_SUPPORTED,
         };
         for _ in ended.iter().filter(|read| read.numbered) {
             self.window.end();
         }
-        Response::FUNCTION_COMPLETE
+        task_management::FUNCTION_COMPLETE
     }
 
-    fn text(&mut self, pdu: &Pdu, complete: bool, transmit: &mut Transmit) {
+    fn text(&mut self, request: &TextRequest, transmit: &mut Transmit) -> Handled {
         // No text that this target understands is longer than one PDU.
-        let Some(keys) = Keys::parse(&pdu.data).filter(|_| complete) else {
-            return self.reject(pdu, RejectReason::PROTOCOL_ERROR, transmit);
+        if !request.is_final || request.target_transfer_tag != RESERVED_TAG {
+            return Handled::Rejected(reject_reason::PROTOCOL_ERROR);
+        }
+        let Ok(text) = Pairs::parse(&request.data) else {
+            return Handled::Rejected(reject_reason::PROTOCOL_ERROR);
         };
-        let mut text = BytesMut::new();
-        for (key, value) in keys {
-            match key.as_str() {
-                "SendTargets" => self.send_targets(&value, &mut text),
+        let mut reply = Pairs::default();
+        for (key, value) in text.iter() {
+            match key {
+                "SendTargets" => self.send_targets(value, &mut reply),
                 "MaxRecvDataSegmentLength" => {
-                    if let Reply::Value(reply) = self.start.agreed.declare_receive_max(&value) {
-                        put_key(&mut text, &key, &reply);
+                    if let Reply::Value(value) = self.start.agreed.declare_receive_max(value) {
+                        reply.push(key, value);
                     }
                 }
-                _ => put_key(&mut text, &key, "NotUnderstood"),
+                _ => reply.push(key, NOT_UNDERSTOOD),
             }
         }
-        if text.len() > usize::try_from(self.start.agreed.receive_max).unwrap_or(usize::MAX) {
-            return self.reject(pdu, RejectReason::PROTOCOL_ERROR, transmit);
+        let data = reply.encode();
+        if data.len() > self.receive_max() {
+            return Handled::Rejected(reject_reason::PROTOCOL_ERROR);
         }
-        let progress = self.next_progress();
-        transmit.push(pdu_out::text_response(pdu.task_tag, progress), text.freeze());
+        let response = TextResponse {
+            is_final: true,
+            continues: false,
+            lun: LunNumber::default(),
+            initiator_task_tag: request.initiator_task_tag,
+            target_transfer_tag: RESERVED_TAG,
+            numbers: self.next_numbers(),
+            data,
+        };
+        transmit.push(&response.into_pdu());
+        Handled::Done(After::Stay)
     }
 
     /// All targets only to discovery; a normal session may ask about its own (RFC 7143 appendix C).
-    fn send_targets(&self, value: &str, text: &mut BytesMut) {
+    fn send_targets(&self, value: &str, reply: &mut Pairs) {
         let iqn = &self.shared.config.iqn;
         let discovery = matches!(self.start.purpose, Purpose::Discovery);
         let wanted = match value {
             "All" if discovery => true,
             "" if !discovery => true,
-            "" | "All" => return put_key(text, "SendTargets", "Reject"),
+            "" | "All" => return reply.push("SendTargets", REJECT),
             name => name.eq_ignore_ascii_case(iqn),
         };
         if wanted {
-            put_key(text, "TargetName", iqn);
-            put_key(text, "TargetAddress", &format!("{},{PORTAL_GROUP}", self.start.portal));
+            reply.push("TargetName", iqn);
+            reply.push("TargetAddress", format!("{},{PORTAL_GROUP}", self.start.portal));
         }
     }
 
-    fn logout(&mut self, pdu: &Pdu, reason: u8, connection_id: u16, transmit: &mut Transmit) -> After {
-        use pdu_out::LogoutResponse as Response;
-        let response = match reason {
-            0 => Response::CLOSED,
-            1 if connection_id == self.start.connection_id => Response::CLOSED,
-            1 => Response::CONNECTION_NOT_FOUND,
-            _ => Response::RECOVERY_NOT_SUPPORTED,
+    fn logout(&mut self, request: &LogoutRequest, transmit: &mut Transmit) -> Handled {
+        let response = match request.reason_code {
+            0 => logout::CLOSED,
+            1 if request.cid == self.start.connection_id => logout::CLOSED,
+            1 => logout::CONNECTION_NOT_FOUND,
+            _ => logout::RECOVERY_NOT_SUPPORTED,
         };
-        self.answer(transmit, |progress| pdu_out::logout_response(pdu.task_tag, response, progress));
-        if response == Response::CLOSED { After::Close } else { After::Stay }
+        let pdu = LogoutResponse {
+            response,
+            initiator_task_tag: request.initiator_task_tag,
+            numbers: self.next_numbers(),
+            time2wait: 0,
+            time2retain: 0,
+        };
+        transmit.push(&pdu.into_pdu());
+        Handled::Done(if response == logout::CLOSED { After::Close } else { After::Stay })
     }
 
-    fn reject(&mut self, pdu: &Pdu, reason: RejectReason, transmit: &mut Transmit) {
-        let progress = self.next_progress();
-        transmit.push(pdu_out::reject(reason, progress), Bytes::copy_from_slice(&pdu.header));
+    fn reject(&mut self, header: &[u8; HEADER_BYTES], reason: u8, transmit: &mut Transmit) {
+        let data = Bytes::copy_from_slice(header);
+        let reject = Reject { reason, numbers: self.next_numbers(), data_sn: 0, data };
+        transmit.push(&reject.into_pdu());
     }
 
-    /// Sends an answer that is a header only.
-    fn answer(&mut self, transmit: &mut Transmit, header: impl FnOnce(Progress) -> [u8; 48]) {
-        let progress = self.next_progress();
-        transmit.push(header(progress), Bytes::new());
+    /// How much the initiator takes in one data segment.
+    fn receive_max(&self) -> usize {
+        usize::try_from(self.start.agreed.receive_max).unwrap_or(usize::MAX)
     }
 
-    const fn progress(&self) -> Progress {
-        Progress { stat_sn: self.stat_sn, exp_cmd_sn: self.window.expected(), max_cmd_sn: self.window.max() }
+    const fn numbers(&self) -> StatusNumbers {
+        StatusNumbers { stat_sn: self.stat_sn, exp_cmd_sn: self.window.expected(), max_cmd_sn: self.window.max() }
     }
 
-    /// The sequence numbers of an answer that carries a status.
-    const fn next_progress(&mut self) -> Progress {
-        let progress = self.progress();
+    /// The sequence numbers of an answer that has a status.
+    const fn next_numbers(&mut self) -> StatusNumbers {
+        let numbers = self.numbers();
         self.stat_sn = self.stat_sn.wrapping_add(1);
-        progress
+        numbers
     }
 }
+
+/// The sequence numbers of what is a command in the sense of CmdSN.
+const fn numbers(pdu: &InitiatorPdu) -> Option<CommandNumbers> {
+    match pdu {
+        InitiatorPdu::NopOut(pdu) => Some(pdu.numbers),
+        InitiatorPdu::ScsiCommand(pdu) => Some(pdu.numbers),
+        InitiatorPdu::TaskManagement(pdu) => Some(pdu.numbers),
+        InitiatorPdu::Text(pdu) => Some(pdu.numbers),
+        InitiatorPdu::Logout(pdu) => Some(pdu.numbers),
+        _ => None,
+    }
+}
+
+const fn reason(error: &PduError) -> u8 {
+    match error {
+        PduError::Opcode(_) => reject_reason::COMMAND_NOT_SUPPORTED,
+        _ => reject_reason::INVALID_PDU_FIELD,
+    }
+}
+
+#[cfg(test)]
+mod tests;

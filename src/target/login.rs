@@ -5,13 +5,14 @@ mod negotiation;
 mod security;
 mod status;
 
-pub(crate) use negotiation::{Agreed, RECEIVE_DEFAULT, RECEIVE_MAX, Reply};
+pub(crate) use negotiation::{Agreed, RECEIVE_MAX, Reply};
 pub(crate) use status::Status;
 
-use crate::connection::Shared;
 use crate::sessions::InitiatorPort;
-use crate::text::Keys;
-use bytes::BytesMut;
+use crate::shared::Shared;
+use iscsi::pdu::{LoginRequest, Stage};
+use iscsi::text::{Pairs, Parts};
+use negotiation::SEGMENT_DEFAULT;
 use security::Security;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -25,31 +26,12 @@ pub(crate) const PORTAL_GROUP: u16 = 1;
 /// iSCSI names are no longer than this (RFC 7143 section 4.2.7.1).
 const NAME_MAX: usize = 223;
 
-/// Stages as CSG and NSG tell them.
-const SECURITY_NEGOTIATION: u8 = 0;
-const OPERATIONAL_NEGOTIATION: u8 = 1;
-const FULL_FEATURE: u8 = 3;
-
-/// What matters of a Login Request's header.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct LoginRequest {
-    pub(crate) task_tag: u32,
-    pub(crate) transit: bool,
-    pub(crate) continues: bool,
-    pub(crate) current_stage: u8,
-    pub(crate) next_stage: u8,
-    pub(crate) version_min: u8,
-    pub(crate) isid: [u8; 6],
-    pub(crate) tsih: u16,
-    pub(crate) connection_id: u16,
-}
-
 /// What a Login Request is answered with when it is not refused.
 #[derive(Debug, Default)]
 pub(crate) struct LoginAnswer {
-    /// Into NSG, with the T bit.
+    /// The initiator may go to the stage that it wants.
     pub(crate) transit: bool,
-    pub(crate) keys: Vec<(String, String)>,
+    pub(crate) text: Pairs,
     /// The login is over, with success.
     pub(crate) established: Option<Established>,
 }
@@ -62,7 +44,7 @@ pub(crate) struct Established {
 }
 
 /// What a session is for.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Purpose {
     Discovery,
     Normal(InitiatorPort),
@@ -71,12 +53,10 @@ pub(crate) enum Purpose {
 /// A login under way.
 pub(crate) struct Login {
     shared: Arc<Shared>,
-    /// The request that began it.
-    first: Option<LoginRequest>,
+    begun: Option<Begun>,
     requests: u32,
-    stage: u8,
-    /// Text of a request that is not complete yet.
-    text: BytesMut,
+    text: Parts,
+    /// A key may be negotiated once only.
     keys_seen: BTreeSet<String>,
     purpose: Option<Purpose>,
     security: Security,
@@ -84,14 +64,21 @@ pub(crate) struct Login {
     declared: bool,
 }
 
+/// What the first request fixed, and the stage that was reached.
+struct Begun {
+    initiator_task_tag: u32,
+    isid: [u8; 6],
+    cid: u16,
+    stage: Stage,
+}
+
 impl Login {
     pub(crate) fn new(shared: Arc<Shared>) -> Self {
         Self {
             shared,
-            first: None,
+            begun: None,
             requests: 0,
-            stage: SECURITY_NEGOTIATION,
-            text: BytesMut::new(),
+            text: Parts::new(TEXT_MAX),
             keys_seen: BTreeSet::new(),
             purpose: None,
             security: Security::default(),
@@ -100,61 +87,48 @@ impl Login {
         }
     }
 
-    /// The answer to a request with this text in its data segment.
-    pub(crate) fn answer(&mut self, request: &LoginRequest, text: &[u8]) -> Result<LoginAnswer, Status> {
-        self.check(request)?;
-        if self.text.len().saturating_add(text.len()) > TEXT_MAX {
+    /// The answer to a request. After a refusal nothing more can be asked.
+    pub(crate) fn answer(&mut self, request: &LoginRequest) -> Result<LoginAnswer, Status> {
+        let stage = self.check(request)?;
+        let text = self.text.push(&request.data, request.stage.continues).map_err(|_| Status::INITIATOR_ERROR)?;
+        let mut answer = LoginAnswer::default();
+        let Some(text) = text else { return Ok(answer) };
+        if !text.iter().all(|(key, _)| self.keys_seen.insert(key.to_owned())) {
             return Err(Status::INITIATOR_ERROR);
         }
-        self.text.extend_from_slice(text);
-        if request.continues {
-            return Ok(LoginAnswer::default());
-        }
-        let text = self.text.split();
-        let mut keys = Keys::parse(&text).ok_or(Status::INITIATOR_ERROR)?;
-        if !keys.names().all(|name| self.keys_seen.insert(name.to_owned())) {
-            return Err(Status::INITIATOR_ERROR); // a key may be negotiated once only
-        }
-        let mut answer = LoginAnswer::default();
         if self.purpose.is_none() {
-            self.introduce(request.isid, &mut keys, &mut answer)?;
+            self.introduce(request.isid, &text, &mut answer)?;
         }
-        self.authenticate(&mut keys, &mut answer)?;
-        for (key, value) in keys {
-            if let Reply::Value(reply) = self.agreed.answer(&key, &value) {
-                answer.keys.push((key, reply));
-            }
+        if stage == Stage::Security {
+            self.security.answer(&self.shared.config, &text, &mut answer.text)?;
+        } else if !self.security.is_done(&self.shared.config) {
+            return Err(Status::AUTHENTICATION_FAILURE);
         }
-        if self.stage == OPERATIONAL_NEGOTIATION && !self.declared {
-            self.declared = true;
-            answer.keys.push(("MaxRecvDataSegmentLength".to_owned(), RECEIVE_MAX.to_string()));
+        self.negotiate(stage, &text, &mut answer);
+        if answer.text.encode().len() > SEGMENT_DEFAULT {
+            return Err(Status::INITIATOR_ERROR); // of so many keys most are none
         }
         self.advance(request, &mut answer);
         Ok(answer)
     }
 
-    /// What has to hold for every request, and what makes the first one acceptable.
-    fn check(&mut self, request: &LoginRequest) -> Result<(), Status> {
+    /// What has to hold for every request, and what makes the first one acceptable; says in which stage it is.
+    fn check(&mut self, request: &LoginRequest) -> Result<Stage, Status> {
         self.requests = self.requests.saturating_add(1);
-        let stages = (request.current_stage, request.next_stage);
-        let transit_is_legal = match stages {
-            (SECURITY_NEGOTIATION, OPERATIONAL_NEGOTIATION | FULL_FEATURE) => true,
-            (OPERATIONAL_NEGOTIATION, FULL_FEATURE) => true,
-            (SECURITY_NEGOTIATION | OPERATIONAL_NEGOTIATION, _) => !request.transit,
-            _ => false,
+        let stage = request.stage.current;
+        let Some(begun) = &self.begun else {
+            self.begun = Some(self.begin(request)?);
+            return Ok(stage);
         };
-        if !transit_is_legal || (request.transit && request.continues) || self.requests > REQUESTS_MAX {
-            return Err(Status::INITIATOR_ERROR);
-        }
-        let Some(first) = self.first else { return self.begin(request) };
-        let same = first.task_tag == request.task_tag
-            && first.isid == request.isid
-            && first.tsih == request.tsih
-            && first.connection_id == request.connection_id;
-        if same && request.current_stage == self.stage { Ok(()) } else { Err(Status::INITIATOR_ERROR) }
+        let same = begun.initiator_task_tag == request.initiator_task_tag
+            && begun.isid == request.isid
+            && begun.cid == request.cid
+            && begun.stage == stage
+            && request.tsih == 0;
+        if same && self.requests <= REQUESTS_MAX { Ok(stage) } else { Err(Status::INITIATOR_ERROR) }
     }
 
-    fn begin(&mut self, request: &LoginRequest) -> Result<(), Status> {
+    fn begin(&self, request: &LoginRequest) -> Result<Begun, Status> {
         if request.version_min > 0 {
             return Err(Status::UNSUPPORTED_VERSION);
         }
@@ -163,57 +137,65 @@ impl Login {
             tsih if self.shared.sessions.has(tsih) => return Err(Status::CANNOT_INCLUDE_IN_SESSION),
             _ => return Err(Status::SESSION_DOES_NOT_EXIST),
         }
-        self.stage = request.current_stage;
-        self.first = Some(*request);
-        Ok(())
+        Ok(Begun {
+            initiator_task_tag: request.initiator_task_tag,
+            isid: request.isid,
+            cid: request.cid,
+            stage: request.stage.current,
+        })
     }
 
     /// The first complete text says who comes, what for, and to which target.
-    fn introduce(&mut self, isid: [u8; 6], keys: &mut Keys, answer: &mut LoginAnswer) -> Result<(), Status> {
-        let name = keys.take("InitiatorName").filter(|name| !name.is_empty()).ok_or(Status::MISSING_PARAMETER)?;
+    fn introduce(&mut self, isid: [u8; 6], text: &Pairs, answer: &mut LoginAnswer) -> Result<(), Status> {
+        let name = text.value("InitiatorName").filter(|name| !name.is_empty()).ok_or(Status::MISSING_PARAMETER)?;
         if name.len() > NAME_MAX {
             return Err(Status::INITIATOR_ERROR);
         }
-        let target = keys.take("TargetName");
-        let purpose = match keys.take("SessionType").as_deref() {
+        let purpose = match text.value("SessionType") {
             Some("Discovery") => Purpose::Discovery,
             Some("Normal") | None => Purpose::Normal(InitiatorPort { name: name.to_lowercase(), isid }),
             Some(_) => return Err(Status::UNSUPPORTED_SESSION_TYPE),
         };
-        let known = |target: String| target.eq_ignore_ascii_case(&self.shared.config.iqn);
-        match (&purpose, target.map(known)) {
+        let is_ours = |target: &str| target.eq_ignore_ascii_case(&self.shared.config.iqn);
+        match (&purpose, text.value("TargetName").map(is_ours)) {
             (Purpose::Normal(_), None) => return Err(Status::MISSING_PARAMETER),
             (_, Some(false)) => return Err(Status::TARGET_NOT_FOUND),
             (Purpose::Discovery, _) => {}
             (Purpose::Normal(_), Some(true)) => {
-                if let Some((to, status)) = self.shared.redirection() {
-                    return Err(status.moved_to(to));
+                if let Some(redirect) = self.shared.take_redirection() {
+                    return Err(Status::moved(redirect));
                 }
-                answer.keys.push(("TargetPortalGroupTag".to_owned(), PORTAL_GROUP.to_string()));
+                answer.text.push("TargetPortalGroupTag", PORTAL_GROUP.to_string());
             }
         }
         self.purpose = Some(purpose);
         Ok(())
     }
 
-    fn authenticate(&mut self, keys: &mut Keys, answer: &mut LoginAnswer) -> Result<(), Status> {
-        let config = &self.shared.config;
-        if self.stage == SECURITY_NEGOTIATION {
-            return self.security.answer(config, keys, &mut answer.keys);
+    fn negotiate(&mut self, stage: Stage, text: &Pairs, answer: &mut LoginAnswer) {
+        for (key, value) in text.iter() {
+            if let Reply::Value(reply) = self.agreed.answer(key, value) {
+                answer.text.push(key, reply);
+            }
         }
-        if self.security.is_done(config) { Ok(()) } else { Err(Status::AUTHENTICATION_FAILURE) }
+        if stage == Stage::Operational && !self.declared {
+            self.declared = true;
+            answer.text.push("MaxRecvDataSegmentLength", RECEIVE_MAX.to_string());
+        }
     }
 
     /// Goes on to the next stage when the initiator wants to and nothing stands against it.
     fn advance(&mut self, request: &LoginRequest, answer: &mut LoginAnswer) {
-        if !request.transit || !self.security.is_done(&self.shared.config) {
+        let Some(next) = request.stage.transit_to.filter(|_| self.security.is_done(&self.shared.config)) else {
             return;
-        }
+        };
         answer.transit = true;
-        self.stage = request.next_stage;
-        if self.stage == FULL_FEATURE {
-            let established = |purpose| Established { agreed: self.agreed, purpose };
-            answer.established = self.purpose.clone().map(established);
+        if let Some(begun) = &mut self.begun {
+            begun.stage = next;
+        }
+        if next == Stage::FullFeature {
+            let agreed = self.agreed;
+            answer.established = self.purpose.clone().map(|purpose| Established { agreed, purpose });
         }
     }
 }

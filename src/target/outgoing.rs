@@ -79,7 +79,7 @@ mod tests {
             while outgoing.has_remaining() {
                 let mut slices = [IoSlice::new(&[]); 2];
                 let filled = outgoing.chunks_vectored(&mut slices);
-                let seen = slices[..filled].concat();
+                let seen = slices[..filled].iter().flat_map(|slice| slice.to_vec()).collect::<Vec<u8>>();
                 let taken = step.min(seen.len());
                 all.extend_from_slice(&seen[..taken]);
                 outgoing.advance(taken);

@@ -3,7 +3,6 @@
 mod capacity;
 mod cdb;
 mod inquiry;
-mod lun;
 mod mode_sense;
 mod page_length;
 mod sense;
@@ -11,6 +10,8 @@ mod unit;
 mod vital_product_data;
 
 pub(crate) use cdb::Cdb;
-pub(crate) use lun::{LUNS_MAX, LunIndex};
 pub(crate) use sense::Sense;
 pub(crate) use unit::{Answer, Attention, LogicalUnits};
+
+/// As many logical units as flat space addressing can tell apart (SAM-5 section 4.7.7.3).
+pub(crate) const LUNS_MAX: usize = 1 << 14;

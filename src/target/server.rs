@@ -1,6 +1,7 @@
 //! A target that listens: the accept loop, and the handle on it.
 
-use crate::connection::{self, Shared};
+use crate::connection;
+use crate::shared::Shared;
 use crate::{Error, TargetConfig};
 use rustls::ServerConfig;
 use std::net::SocketAddr;
@@ -43,7 +44,7 @@ impl Target {
 }
 
 /// What the handle wants of the server.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy, Debug, Default)]
 struct Orders {
     /// Counts how often all connections had to be dropped.
     drops: u64,

@@ -3,6 +3,7 @@
 use crate::scsi::Sense;
 use block::{BlockRange, Disk, ReadError};
 use bytes::Bytes;
+use iscsi::scsi::LunNumber;
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,8 +12,7 @@ use tokio::sync::mpsc::UnboundedSender;
 
 /// A read that was asked for and is not answered yet.
 pub(super) struct Read {
-    /// LUN field of the command.
-    pub(super) lun: [u8; 8],
+    pub(super) lun: LunNumber,
     pub(super) disk: Arc<dyn Disk>,
     pub(super) blocks: BlockRange,
     /// How many bytes the initiator has room for.
@@ -88,9 +88,7 @@ impl Reads {
         let Completed { ticket, outcome } = completed;
         self.bytes = self.bytes.saturating_sub(ticket.bytes);
         self.submit_waiting();
-        if self.current(ticket).is_none() {
-            return None;
-        }
+        self.current(ticket)?;
         let read = self.abort(ticket.task_tag)?;
         let outcome = match outcome {
             Ok(data) if data.len() == ticket.bytes => Ok(data),

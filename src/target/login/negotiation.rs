@@ -1,11 +1,17 @@
 //! Operational keys (RFC 7143 chapter 13): what the target answers to each, and what is agreed.
 
+use iscsi::text::{self, NONE, NOT_UNDERSTOOD, REJECT};
+use std::ops::RangeInclusive;
+
 /// MaxRecvDataSegmentLength of the target. An initiator of a read-only target sends little.
-pub(crate) const RECEIVE_MAX: u32 = 8192;
-/// MaxRecvDataSegmentLength that holds for both sides until something else was said, in login always.
-pub(crate) const RECEIVE_DEFAULT: u32 = 8192;
+pub(crate) const RECEIVE_MAX: usize = 8192;
+/// MaxRecvDataSegmentLength that holds for both sides until something else was said, and always in login.
+const RECEIVE_DEFAULT: u32 = 8192;
+/// The same as a length in memory.
+pub(super) const SEGMENT_DEFAULT: usize = 8192;
 /// The longest data segment and burst that the keys can express.
 const LENGTH_MAX: u32 = (1 << 24) - 1;
+const CRC32C: &str = "CRC32C";
 const LENGTH_MIN: u32 = 512;
 /// FirstBurstLength of the target; nothing is ever sent unsolicited.
 const FIRST_BURST: u32 = 1 << 16;
@@ -38,11 +44,11 @@ pub(crate) enum Reply {
 
 impl Reply {
     fn reject() -> Self {
-        Self::Value("Reject".to_owned())
+        Self::Value(REJECT.to_owned())
     }
 
     fn not_understood() -> Self {
-        Self::Value("NotUnderstood".to_owned())
+        Self::Value(NOT_UNDERSTOOD.to_owned())
     }
 }
 
@@ -67,7 +73,9 @@ impl Agreed {
             // Markers are no longer part of the protocol, but initiators still offer them.
             "ImmediateData" | "IFMarker" | "OFMarker" => boolean(value, "No"),
             "TaskReporting" => choice(value, &["RFC3720"]).map_or_else(Reply::reject, Reply::Value),
-            "InitiatorAlias" => Reply::Silence,
+            // Said already, in the places where they count.
+            "InitiatorName" | "InitiatorAlias" | "SessionType" | "TargetName" | "AuthMethod" | "CHAP_A" | "CHAP_N"
+            | "CHAP_R" | "CHAP_I" | "CHAP_C" => Reply::Silence,
             "SendTargets" | "IFMarkInt" | "OFMarkInt" | "TargetAlias" | "TargetAddress" | "TargetPortalGroupTag" => {
                 Reply::reject()
             }
@@ -88,13 +96,13 @@ impl Agreed {
 }
 
 /// The first of the initiator's list that is in `supported`.
-pub(super) fn choice(offer: &str, supported: &[&str]) -> Option<String> {
+fn choice(offer: &str, supported: &[&str]) -> Option<String> {
     offer.split(',').find(|value| supported.contains(value)).map(str::to_owned)
 }
 
 fn digest(offer: &str, agreed: &mut bool) -> Reply {
-    let Some(chosen) = choice(offer, &["CRC32C", "None"]) else { return Reply::reject() };
-    *agreed = chosen == "CRC32C";
+    let Some(chosen) = choice(offer, &[CRC32C, NONE]) else { return Reply::reject() };
+    *agreed = chosen == CRC32C;
     Reply::Value(chosen)
 }
 
@@ -102,21 +110,13 @@ fn boolean(offer: &str, answer: &str) -> Reply {
     if matches!(offer, "Yes" | "No") { Reply::Value(answer.to_owned()) } else { Reply::reject() }
 }
 
-fn number(offer: &str, range: std::ops::RangeInclusive<u32>, answer: impl FnOnce(u32) -> u32) -> Reply {
+fn number(offer: &str, range: RangeInclusive<u32>, answer: impl FnOnce(u32) -> u32) -> Reply {
     parse_number(offer, range).map_or_else(Reply::reject, |offer| Reply::Value(answer(offer).to_string()))
 }
 
-/// A decimal or hexadecimal number inside the key's range.
-fn parse_number(text: &str, range: std::ops::RangeInclusive<u32>) -> Option<u32> {
-    let (digits, radix) = match text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")) {
-        Some(digits) => (digits, 16),
-        None => (text, 10),
-    };
-    // `from_str_radix` alone would take a sign.
-    if !digits.chars().all(|digit| digit.is_digit(radix)) {
-        return None;
-    }
-    u32::from_str_radix(digits, radix).ok().filter(|number| range.contains(number))
+/// A number inside the key's range.
+fn parse_number(value: &str, range: RangeInclusive<u32>) -> Option<u32> {
+    text::parse_number(value).and_then(|number| u32::try_from(number).ok()).filter(|number| range.contains(number))
 }
 
 #[cfg(test)]

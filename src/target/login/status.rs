@@ -1,6 +1,8 @@
-//! How a login ended (RFC 7143 section 11.12.5).
+//! How a login ended (RFC 7143 section 11.13.5).
 
-/// Status-Class and Status-Detail of a Login Response.
+use crate::Redirect;
+
+/// Status-Class and Status-Detail of a Login Response that refuses.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Status {
     pub(crate) class: u8,
@@ -10,8 +12,6 @@ pub(crate) struct Status {
 }
 
 impl Status {
-    pub(crate) const TARGET_MOVED_TEMPORARILY: Self = Self::new(1, 1);
-    pub(crate) const TARGET_MOVED_PERMANENTLY: Self = Self::new(1, 2);
     pub(crate) const INITIATOR_ERROR: Self = Self::new(2, 0);
     pub(crate) const AUTHENTICATION_FAILURE: Self = Self::new(2, 1);
     pub(crate) const TARGET_NOT_FOUND: Self = Self::new(2, 3);
@@ -21,14 +21,16 @@ impl Status {
     pub(crate) const UNSUPPORTED_SESSION_TYPE: Self = Self::new(2, 9);
     pub(crate) const SESSION_DOES_NOT_EXIST: Self = Self::new(2, 10);
     pub(crate) const INVALID_DURING_LOGIN: Self = Self::new(2, 11);
+    pub(crate) const TARGET_ERROR: Self = Self::new(3, 0);
     pub(crate) const OUT_OF_RESOURCES: Self = Self::new(3, 2);
 
     const fn new(class: u8, detail: u8) -> Self {
         Self { class, detail, moved_to: None }
     }
 
-    pub(crate) fn moved_to(mut self, address: String) -> Self {
-        self.moved_to = Some(address);
-        self
+    /// Target moved, temporarily (1) or permanently (2).
+    pub(crate) fn moved(redirect: &Redirect) -> Self {
+        let detail = if redirect.permanently { 2 } else { 1 };
+        Self { class: 1, detail, moved_to: Some(redirect.to.clone()) }
     }
 }

@@ -52,6 +52,7 @@ pub(super) struct ModeSense {
 mod operation_code {
     pub(super) const TEST_UNIT_READY: u8 = 0x00;
     pub(super) const REQUEST_SENSE: u8 = 0x03;
+    pub(super) const READ_6: u8 = 0x08;
     pub(super) const INQUIRY: u8 = 0x12;
     pub(super) const MODE_SENSE_6: u8 = 0x1a;
     pub(super) const READ_CAPACITY_10: u8 = 0x25;
@@ -63,6 +64,7 @@ mod operation_code {
     pub(super) const SYNCHRONIZE_CACHE_16: u8 = 0x91;
     pub(super) const SERVICE_ACTION_IN_16: u8 = 0x9e;
     pub(super) const REPORT_LUNS: u8 = 0xa0;
+    pub(super) const READ_12: u8 = 0xa8;
 
     /// FORMAT UNIT, REASSIGN BLOCKS, WRITE (6), WRITE (10), WRITE AND VERIFY (10), WRITE LONG (10), WRITE SAME (10),
     /// UNMAP, SANITIZE, XDWRITEREAD (10), COMPARE AND WRITE, WRITE (16), ORWRITE (16), WRITE AND VERIFY (16),
@@ -97,7 +99,9 @@ pub(super) fn parse(cdb: &Cdb) -> Result<Command, Sense> {
         operation_code::REPORT_LUNS => {
             Ok(Command::ReportLuns { select_report: cdb[2], allocation_length: length32(cdb, 6) })
         }
+        operation_code::READ_6 => Ok(Command::Read(read_6(cdb))),
         operation_code::READ_10 => read(cdb, u64::from(field32(cdb, 2)), u32::from(field16(cdb, 7))),
+        operation_code::READ_12 => read(cdb, u64::from(field32(cdb, 2)), field32(cdb, 6)),
         operation_code::READ_16 => read(cdb, field64(cdb, 2), field32(cdb, 10)),
         operation_code::SYNCHRONIZE_CACHE_10 | operation_code::SYNCHRONIZE_CACHE_16 => Ok(Command::SynchronizeCache),
         operation_code::VARIABLE_LENGTH if VARIABLE_LENGTH_WRITES.contains(&field16(cdb, 8)) => Ok(Command::Write),
@@ -126,6 +130,15 @@ fn mode_sense(cdb: &Cdb, long: bool) -> ModeSense {
         subpage: cdb[3],
         allocation_length: if long { usize::from(field16(cdb, 7)) } else { usize::from(cdb[4]) },
     }
+}
+
+/// 21 bits of address; a length of 0 stands for 256 blocks.
+fn read_6(cdb: &Cdb) -> BlockRange {
+    let count = match cdb[4] {
+        0 => 256,
+        count => u32::from(count),
+    };
+    BlockRange { first: u64::from(field32(cdb, 0) & 0x001f_ffff), count }
 }
 
 /// DPO and FUA say nothing to a target that has no cache; RDPROTECT asks for protection information, which there is

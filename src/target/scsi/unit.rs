@@ -3,9 +3,10 @@
 use super::cdb::{self, Command};
 use super::page_length::u32_length;
 use super::vital_product_data::{self, Identity};
-use super::{Cdb, LUNS_MAX, LunIndex, Sense, capacity, inquiry, mode_sense};
+use super::{Cdb, LUNS_MAX, Sense, capacity, inquiry, mode_sense};
 use block::{BlockRange, Disk, Geometry};
 use bytes::{BufMut, Bytes, BytesMut};
+use iscsi::scsi::LunNumber;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -37,62 +38,69 @@ pub(crate) struct LogicalUnits {
 
 /// Units whose next command is answered with a unit attention, once; a session has its own.
 #[derive(Default)]
-pub(crate) struct Attention(BTreeSet<LunIndex>);
+pub(crate) struct Attention(BTreeSet<usize>);
 
 impl Attention {
     /// Every one of these units has something to tell.
     pub(crate) fn all(units: &LogicalUnits) -> Self {
-        Self((0..units.units.len()).filter_map(LunIndex::new).collect())
+        Self((0..units.units.len()).collect())
     }
 
-    fn take(&mut self, lun: LunIndex) -> bool {
-        self.0.remove(&lun)
+    fn take(&mut self, unit: usize) -> bool {
+        self.0.remove(&unit)
     }
 }
 
 impl LogicalUnits {
-    /// Units of these disks; those above [`LUNS_MAX`] cannot be addressed. A single command reads up to
+    /// Units of these disks; those from [`LUNS_MAX`] on cannot be addressed. A single command reads up to
     /// `read_bytes_max` bytes.
     pub(crate) fn new(target_name: &str, disks: Vec<Arc<dyn Disk>>, read_bytes_max: u32) -> Self {
-        let unit =
-            |(index, disk)| Some(LogicalUnit { disk, identity: Identity::new(target_name, LunIndex::new(index)?) });
+        let unit = |(index, disk)| {
+            Some(LogicalUnit { disk, identity: Identity::new(target_name, lun_number(index)?) })
+        };
         Self { units: disks.into_iter().take(LUNS_MAX).enumerate().filter_map(unit).collect(), read_bytes_max }
     }
 
-    /// The answer to a command for the unit at `lun`, a LUN field as it was received.
-    pub(crate) fn answer(&self, lun: [u8; 8], cdb: &Cdb, attention: &mut Attention) -> Answer {
-        let lun = LunIndex::from_wire(lun);
-        let unit = lun.and_then(|lun| self.units.get(lun.index()));
-        let answer = match (cdb::parse(cdb), lun, unit) {
-            (Ok(Command::ReportLuns { select_report, allocation_length }), ..) => {
+    /// Whether there is a unit of this number.
+    pub(crate) fn has(&self, lun: LunNumber) -> bool {
+        self.unit(lun).is_some()
+    }
+
+    fn unit(&self, lun: LunNumber) -> Option<(usize, &LogicalUnit)> {
+        let index = usize::try_from(lun.index()?).ok()?;
+        self.units.get(index).map(|unit| (index, unit))
+    }
+
+    /// The answer to a command for the unit `lun`.
+    pub(crate) fn answer(&self, lun: LunNumber, cdb: &Cdb, attention: &mut Attention) -> Answer {
+        let answer = match (cdb::parse(cdb), self.unit(lun)) {
+            (Ok(Command::ReportLuns { select_report, allocation_length }), _) => {
                 self.report_luns(select_report).map(|data| good(data, allocation_length))
             }
-            (Ok(command), Some(lun), Some(unit)) => self.unit_answer(lun, unit, command, attention),
-            (Err(sense), Some(lun), Some(_)) if !attention.take(lun) => Err(sense),
-            (Err(_), Some(_), Some(_)) => Err(Sense::POWER_ON_OR_RESET),
-            (command, ..) => no_unit_answer(command),
+            (command, None) => no_unit_answer(command),
+            (command, Some((index, unit))) => self.unit_answer(index, unit, command, attention),
         };
         answer.unwrap_or_else(Answer::CheckCondition)
     }
 
     fn unit_answer(
         &self,
-        lun: LunIndex,
+        index: usize,
         unit: &LogicalUnit,
-        command: Command,
+        command: Result<Command, Sense>,
         attention: &mut Attention,
     ) -> Result<Answer, Sense> {
         // INQUIRY is answered whatever happened, and REQUEST SENSE tells it as data (SAM-5 section 5.14).
         match command {
-            Command::Inquiry { .. } => {}
-            Command::RequestSense { descriptor_format, allocation_length } => {
-                let sense = if attention.take(lun) { Sense::POWER_ON_OR_RESET } else { Sense::NONE };
+            Ok(Command::Inquiry { .. }) => {}
+            Ok(Command::RequestSense { descriptor_format, allocation_length }) => {
+                let sense = if attention.take(index) { Sense::POWER_ON_OR_RESET } else { Sense::NONE };
                 return Ok(request_sense(sense, descriptor_format, allocation_length));
             }
-            _ if attention.take(lun) => return Err(Sense::POWER_ON_OR_RESET),
+            _ if attention.take(index) => return Err(Sense::POWER_ON_OR_RESET),
             _ => {}
         }
-        self.command_answer(unit, command)
+        self.command_answer(unit, command?)
     }
 
     fn command_answer(&self, unit: &LogicalUnit, command: Command) -> Result<Answer, Sense> {
@@ -144,11 +152,16 @@ impl LogicalUnits {
         let mut data = BytesMut::new();
         data.put_slice(&u32_length(count.saturating_mul(8)));
         data.put_u32(0);
-        for lun in (0..count).filter_map(LunIndex::new) {
+        for lun in (0..count).filter_map(lun_number) {
             data.put_slice(&lun.to_wire());
         }
         Ok(data.freeze())
     }
+}
+
+/// The number of the unit at `index`.
+fn lun_number(index: usize) -> Option<LunNumber> {
+    LunNumber::from_index(u16::try_from(index).ok()?)
 }
 
 /// What a number that no unit has is answered with (SPC-4 sections 6.4.2 and 6.39).

@@ -2,16 +2,19 @@
 
 use super::inquiry::{DIRECT_ACCESS, VENDOR};
 use super::page_length::{u8_length, u16_length};
-use super::{LunIndex, Sense};
+use super::Sense;
 use block::BlockSize;
 use bytes::{BufMut, Bytes, BytesMut};
+use iscsi::scsi::LunNumber;
 
 const SUPPORTED_PAGES: u8 = 0x00;
 const UNIT_SERIAL_NUMBER: u8 = 0x80;
 const DEVICE_IDENTIFICATION: u8 = 0x83;
 const BLOCK_LIMITS: u8 = 0xb0;
+const BLOCK_DEVICE_CHARACTERISTICS: u8 = 0xb1;
 /// Ascending, as page 00h must tell them.
-const PAGES: [u8; 4] = [SUPPORTED_PAGES, UNIT_SERIAL_NUMBER, DEVICE_IDENTIFICATION, BLOCK_LIMITS];
+const PAGES: [u8; 5] =
+    [SUPPORTED_PAGES, UNIT_SERIAL_NUMBER, DEVICE_IDENTIFICATION, BLOCK_LIMITS, BLOCK_DEVICE_CHARACTERISTICS];
 
 /// CODE SET of a designator.
 const BINARY: u8 = 1;
@@ -30,7 +33,7 @@ pub(super) struct Identity {
 
 impl Identity {
     /// Made of the target's name and the unit's number (FNV-1a, 64 bit).
-    pub(super) fn new(target_name: &str, lun: LunIndex) -> Self {
+    pub(super) fn new(target_name: &str, lun: LunNumber) -> Self {
         let bytes = target_name.bytes().chain(lun.to_wire());
         let number = bytes.fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| {
             (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
@@ -50,6 +53,7 @@ pub(super) fn page(page: u8, identity: &Identity, block_size: BlockSize, transfe
         UNIT_SERIAL_NUMBER => identity.serial().into(),
         DEVICE_IDENTIFICATION => designators(identity),
         BLOCK_LIMITS => block_limits(block_size, transfer_max),
+        BLOCK_DEVICE_CHARACTERISTICS => block_device_characteristics(),
         _ => return Err(Sense::INVALID_FIELD_IN_CDB),
     };
     let mut data = BytesMut::new();
@@ -78,5 +82,13 @@ fn block_limits(block_size: BlockSize, transfer_max: u32) -> Bytes {
     data.put_u32(transfer_max);
     data.put_u32(transfer_max.min(optimal));
     data.put_bytes(0, 48);
+    data.freeze()
+}
+
+/// MEDIUM ROTATION RATE 1: nothing turns, every block is as near as any other.
+fn block_device_characteristics() -> Bytes {
+    let mut data = BytesMut::new();
+    data.put_u16(1);
+    data.put_bytes(0, 58);
     data.freeze()
 }

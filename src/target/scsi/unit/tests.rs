@@ -29,8 +29,8 @@ fn cdb(bytes: &[u8]) -> Cdb {
     cdb
 }
 
-fn lun(index: usize) -> [u8; 8] {
-    LunIndex::new(index).unwrap().to_wire()
+fn lun(index: usize) -> LunNumber {
+    lun_number(index).unwrap()
 }
 
 fn ask(units: &LogicalUnits, index: usize, bytes: &[u8]) -> Answer {
@@ -84,7 +84,7 @@ fn inquiry_with_a_page_but_without_evpd_is_an_invalid_field() {
 fn every_page_of_the_list_is_there_and_no_other() {
     let units = units(vec![small()]);
     let list = data(ask(&units, 0, &[0x12, 1, 0, 0, 255]));
-    assert_eq!(list, &[0, 0, 0, 4, 0x00, 0x80, 0x83, 0xb0][..]);
+    assert_eq!(list, &[0, 0, 0, 5, 0x00, 0x80, 0x83, 0xb0, 0xb1][..]);
     for page in 0..=255 {
         let answer = ask(&units, 0, &[0x12, 1, page, 0, 255]);
         if list[4..].contains(&page) {
@@ -179,7 +179,7 @@ fn commands_to_a_number_without_unit_are_refused() {
     for command in [&[0x00][..], &[0x28, 0, 0, 0, 0, 0, 0, 0, 1], &[0x12, 1, 0x80, 0, 255], &[0xff], &[0x2a]] {
         assert_eq!(sense(ask(&units, 1, command)), Sense::LOGICAL_UNIT_NOT_SUPPORTED);
     }
-    let answer = units.answer([0xff; 8], &cdb(&[0x00]), &mut Attention::default());
+    let answer = units.answer(LunNumber(u64::MAX), &cdb(&[0x00]), &mut Attention::default());
     assert_eq!(sense(answer), Sense::LOGICAL_UNIT_NOT_SUPPORTED);
     assert_eq!(data(ask(&units, 1, &[0x03, 0, 0, 0, 18]))[12], 0x25);
 }
@@ -216,14 +216,27 @@ fn saved_and_unknown_mode_pages_are_refused() {
 }
 
 #[test]
-fn reads_inside_the_disk_are_reads_in_both_forms() {
+fn reads_inside_the_disk_are_reads_in_every_form() {
     let units = units(vec![huge(BlockSize::B512, 1 << 34)]);
     for command in [
         &[0x28, 0x18, 0x01, 0x02, 0x03, 0x04, 0, 0x01, 0x02][..],
+        &[0xa8, 0x18, 0x01, 0x02, 0x03, 0x04, 0, 0, 0x01, 0x02],
         &[0x88, 0x18, 0, 0, 0, 0, 0x01, 0x02, 0x03, 0x04, 0, 0, 0x01, 0x02],
     ] {
         let Answer::Read(_, blocks) = ask(&units, 0, command) else { panic!("not a read") };
         assert_eq!(blocks, BlockRange { first: 0x0102_0304, count: 0x102 });
+    }
+}
+
+#[test]
+fn a_read_in_six_bytes_has_21_bits_of_address_and_no_empty_length() {
+    let units = units(vec![huge(BlockSize::B512, 1 << 34)]);
+    for (command, blocks) in [
+        ([0x08, 0xff, 2, 3, 4], BlockRange { first: 0x1f_0203, count: 4 }),
+        ([0x08, 0, 0, 9, 0], BlockRange { first: 9, count: 256 }),
+    ] {
+        let Answer::Read(_, read) = ask(&units, 0, &command) else { panic!("not a read") };
+        assert_eq!(read, blocks);
     }
 }
 
@@ -259,7 +272,7 @@ fn every_writing_command_is_refused_as_write_protected() {
 #[test]
 fn commands_that_are_not_known_are_refused_and_none_of_them_reads() {
     let units = units(vec![small()]);
-    for operation in [0x01, 0x08, 0x55, 0x5e, 0x83, 0xa3, 0xa8, 0xc0, 0xff] {
+    for operation in [0x01, 0x55, 0x5e, 0x83, 0xa3, 0xc0, 0xff] {
         let answer = ask(&units, 0, &[operation]);
         assert_eq!(sense(answer), Sense::INVALID_COMMAND_OPERATION_CODE, "{operation:#x}");
     }
