@@ -218,14 +218,15 @@ fn parse_size(text: &str) -> Result<u64, String> {
 
 const EXIT_CODES_HELP: &str = "\
 Exit codes:
-  0  done                               8  no such target, or it shows no disks
-  1  internal error                     9  the target broke the protocol
-  2  wrong usage                       10  a disk image cannot be used
-  3  the mount point cannot be used    11  no volume that could be mounted
-  4  the target cannot be reached      12  busy: files are in use
-  5  the server is not to be trusted   13  no such session
-  6  the target refused the login      14  a check failed
-  7  the target did not prove itself   15  stopped before it was ready
+  0  done                               9  the target broke the protocol
+  1  internal error                    10  a disk image cannot be used
+  2  wrong usage                       11  no volume that could be mounted
+  3  the mount point cannot be used    12  busy: files are in use
+  4  the target cannot be reached      13  no such session
+  5  the server is not to be trusted   14  a check failed
+  6  login refused: user or secret     15  stopped before it was ready
+  7  the target's own proof is wrong   16  login refused: the user is known, the secret is wrong
+  8  no such target, or no disks       17  the target was to prove itself and does not
 
 Secrets (WHERE) are never given on the command line:
   file:PATH   the first line of a file     fd:N   read from a file descriptor     prompt   asked for";

@@ -22,6 +22,8 @@ pub(crate) enum FailureKind {
     NoSession,
     CheckFailed,
     Stopped,
+    SecretRefused,
+    NotMutual,
 }
 
 impl FailureKind {
@@ -43,6 +45,8 @@ impl FailureKind {
             Self::NoSession => 13,
             Self::CheckFailed => 14,
             Self::Stopped => 15,
+            Self::SecretRefused => 16,
+            Self::NotMutual => 17,
         }
     }
 }
@@ -85,6 +89,8 @@ impl From<session::Error> for Failure {
             session::ErrorKind::Identity => FailureKind::Identity,
             session::ErrorKind::LoginRefused => FailureKind::LoginRefused,
             session::ErrorKind::TargetNotProven => FailureKind::TargetNotProven,
+            session::ErrorKind::SecretRefused => FailureKind::SecretRefused,
+            session::ErrorKind::NotMutual => FailureKind::NotMutual,
             session::ErrorKind::NoTarget => FailureKind::NoTarget,
             session::ErrorKind::Protocol => FailureKind::Protocol,
             session::ErrorKind::Image => FailureKind::Image,
@@ -116,6 +122,8 @@ mod tests {
             FailureKind::NoSession,
             FailureKind::CheckFailed,
             FailureKind::Stopped,
+            FailureKind::SecretRefused,
+            FailureKind::NotMutual,
         ] {
             let code = kind.exit_code().to_string();
             let exits = help.split_once("Exit codes:").unwrap().1;

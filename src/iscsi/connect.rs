@@ -59,15 +59,19 @@ impl Connector {
         let deadline = Instant::now().checked_add(self.config.login_timeout).unwrap_or_else(Instant::now);
         let mut address = self.address.clone();
         let mut redirects = 0;
+        let mut malformed_for_target = false;
         while redirects <= REDIRECTS_MAX {
             let attempt = timeout_at(deadline, self.log_in(&address, cmd_sn, deadline)).await;
             let attempt = attempt.unwrap_or_else(|_| Err(self.too_slow()));
+            let attempt =
+                attempt.map_err(|error| if malformed_for_target { self.secret_refused(error) } else { error });
             match attempt.map_err(|error| self.located(error, &address))? {
                 Outcome::Connected(connected) => return Ok(*connected),
                 Outcome::Sha256Refused(error) => {
                     // For good: it is the target's way, and the next login can do without the detour.
                     tracing::info!("{address} chose SHA-256 and then: {error}; trying without");
                     self.algorithms = &ChapAlgorithm::WITHOUT_SHA256;
+                    malformed_for_target = error.kind == ErrorKind::Config;
                 }
                 Outcome::Elsewhere(redirect) => {
                     redirects = redirects.saturating_add(1);
@@ -95,6 +99,38 @@ impl Connector {
     /// [`Connector::located`] at the address that is used now.
     pub(crate) fn located_here(&self, error: Error) -> Error {
         self.located(error, &self.address)
+    }
+
+    /// A target that looked at a response of SHA-256 at all, and found that it is none, had found its user before.
+    fn secret_refused(&self, error: Error) -> Error {
+        match (error.kind, &self.config.login) {
+            (ErrorKind::LoginRefused, Some(login)) => {
+                let message =
+                    format!("the target knows user `{}` and refuses the secret: check --chap-secret", login.user);
+                Error::new(ErrorKind::SecretRefused, message)
+            }
+            _ => error,
+        }
+    }
+
+    /// Whether the target would accept another login, in a session of its own that ends at once.
+    pub(crate) async fn would_let_in(&self, config: &SessionConfig) -> bool {
+        let Ok(isid) = random_isid() else { return false };
+        let mut other = Self {
+            dial: Arc::clone(&self.dial),
+            config: config.clone(),
+            target: self.target.clone(),
+            isid,
+            address: self.address.clone(),
+            algorithms: self.algorithms,
+        };
+        match other.connect(1).await {
+            Ok(connected) => {
+                connected.wire.close().await;
+                true
+            }
+            Err(_) => false,
+        }
     }
 
     fn too_slow(&self) -> Error {

@@ -34,7 +34,9 @@ pub struct DiscoveredTarget {
 /// When there is no connection, the portal refuses the login, or its answer cannot be used.
 pub async fn discover(dial: Arc<dyn Dial>, config: &SessionConfig) -> Result<Vec<DiscoveredTarget>, Error> {
     match ask(Arc::clone(&dial), config).await {
-        Err(error) if config.login.is_some() && error.kind == ErrorKind::LoginRefused => {
+        Err(error)
+            if config.login.is_some() && matches!(error.kind, ErrorKind::LoginRefused | ErrorKind::SecretRefused) =>
+        {
             tracing::info!("{error}; discovery without a user");
             let anonymous = SessionConfig { login: None, reverse: None, ..config.clone() };
             ask(dial, &anonymous).await.map_err(|_| error)

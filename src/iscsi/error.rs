@@ -7,10 +7,14 @@ pub enum ErrorKind {
     Tunnel(tunnel::ErrorKind),
     /// The settings do not fit together, or the target does not accept them.
     Config,
-    /// The target refused the user or the secret, or does not allow this initiator.
+    /// The target refused the user or the secret without saying which, or does not allow this initiator.
     LoginRefused,
-    /// The target did not prove that it knows the reverse secret.
+    /// The target knows the user and refused the secret.
+    SecretRefused,
+    /// The target proved itself with a wrong secret or name.
     TargetNotProven,
+    /// The target was to prove itself and does not.
+    NotMutual,
     /// There is no such target, or it was removed.
     TargetNotFound,
     /// The target cannot serve now.
@@ -66,7 +70,9 @@ impl Error {
             ErrorKind::Unavailable | ErrorKind::Disconnected | ErrorKind::TimedOut | ErrorKind::Protocol => true,
             ErrorKind::Config
             | ErrorKind::LoginRefused
+            | ErrorKind::SecretRefused
             | ErrorKind::TargetNotProven
+            | ErrorKind::NotMutual
             | ErrorKind::TargetNotFound
             | ErrorKind::Scsi
             | ErrorKind::Changed

@@ -12,6 +12,7 @@
 pub mod chap;
 mod config;
 mod connect;
+mod diagnose;
 mod discovery;
 mod driver;
 mod error;

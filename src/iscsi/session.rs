@@ -1,6 +1,7 @@
 //! A session with one target.
 
 use crate::connect::Connector;
+use crate::diagnose::diagnose;
 use crate::driver::Driver;
 use crate::handle::Handle;
 use crate::lun::{Lun, inspect};
@@ -33,7 +34,10 @@ impl Session {
     pub async fn login(dial: Arc<dyn Dial>, config: &SessionConfig, target: &str) -> Result<Self, Error> {
         const FIRST_CMD_SN: u32 = 1;
         let mut connector = Connector::new(dial, config, Some(target))?;
-        let connected = connector.connect(FIRST_CMD_SN).await?;
+        let connected = match connector.connect(FIRST_CMD_SN).await {
+            Ok(connected) => connected,
+            Err(error) => return Err(diagnose(&connector, error).await),
+        };
         let digests = connected.logged_in.parameters.digests;
         tracing::info!("logged in to {target}; header digest {}, data digest {}", digests.header, digests.data);
         let (handle, requests) = Handle::new();

@@ -13,10 +13,14 @@ pub enum ErrorKind {
     Connect,
     /// The server is not the one it should be, or cannot prove it.
     Identity,
-    /// The target refused the user or the secret.
+    /// The target refused the user or the secret without saying which.
     LoginRefused,
-    /// The target did not prove that it knows the reverse secret.
+    /// The target knows the user and refused the secret.
+    SecretRefused,
+    /// The target proved itself with a wrong secret or name.
     TargetNotProven,
+    /// The target was to prove itself and does not.
+    NotMutual,
     /// There is no such target, or it has no disk.
     NoTarget,
     /// The target broke the protocol, or its disks cannot be read.
@@ -58,7 +62,9 @@ pub(crate) fn from_iscsi(error: &iscsi::Error) -> Error {
         Iscsi::Tunnel(kind) => connection_kind(kind),
         Iscsi::Config => ErrorKind::Config,
         Iscsi::LoginRefused => ErrorKind::LoginRefused,
+        Iscsi::SecretRefused => ErrorKind::SecretRefused,
         Iscsi::TargetNotProven => ErrorKind::TargetNotProven,
+        Iscsi::NotMutual => ErrorKind::NotMutual,
         Iscsi::TargetNotFound => ErrorKind::NoTarget,
         Iscsi::Unavailable | Iscsi::Disconnected | Iscsi::TimedOut | Iscsi::Closed => ErrorKind::Connect,
         Iscsi::Protocol | Iscsi::Scsi | Iscsi::Changed => ErrorKind::Protocol,
@@ -76,7 +82,9 @@ pub(crate) const fn read_error_kind(error: &iscsi::Error) -> ReadErrorKind {
         Iscsi::Tunnel(_)
         | Iscsi::Config
         | Iscsi::LoginRefused
+        | Iscsi::SecretRefused
         | Iscsi::TargetNotProven
+        | Iscsi::NotMutual
         | Iscsi::TargetNotFound
         | Iscsi::Unavailable
         | Iscsi::Disconnected => ReadErrorKind::Disconnected,

@@ -147,9 +147,9 @@ fn a_wrong_user_and_a_wrong_secret_are_refused_by_the_target() {
     let (kind, message) = refused(&chain, ("nobody", READER.1), Some(PROOF), exit::LOGIN_REFUSED);
     assert_eq!(kind, "login-refused");
     assert!(message.contains("nobody"), "the message does not name the user: {message}");
-    let (kind, message) = refused(&chain, (READER.0, "not-the-secret-of-it"), Some(PROOF), exit::LOGIN_REFUSED);
-    assert_eq!(kind, "login-refused");
-    assert!(message.contains("secret"), "the message does not speak of the secret: {message}");
+    let (kind, message) = refused(&chain, (READER.0, "not-the-secret-of-it"), Some(PROOF), exit::SECRET_REFUSED);
+    assert_eq!(kind, "secret-refused");
+    assert!(message.contains("--chap-secret"), "the message does not speak of the secret: {message}");
 }
 
 #[test]
@@ -163,7 +163,7 @@ fn a_target_that_proves_a_wrong_secret_is_not_trusted() {
     let (kind, message) = refused(&chain, READER, Some(wrong), exit::TARGET_NOT_PROVEN);
     assert_eq!(kind, "target-not-proven");
     let one_way = refused_by_a_one_way_target();
-    assert_eq!(one_way.0, "target-not-proven");
+    assert_eq!(one_way.0, "not-mutual");
     assert_ne!(message, one_way.1, "a wrong proof and no proof at all are told in the same words");
 }
 
@@ -176,7 +176,7 @@ fn refused_by_a_one_way_target() -> (String, String) {
     let place = Place::new();
     let args =
         [vec!["volumes".to_owned(), "--json".to_owned()], chap(&place, READER, Some(PROOF)), target.source()].concat();
-    failure(&fr_mount(&place, args), exit::TARGET_NOT_PROVEN)
+    failure(&fr_mount(&place, args), exit::NOT_MUTUAL)
 }
 
 #[test]
@@ -188,8 +188,9 @@ fn a_target_without_an_account_of_its_own_is_refused_when_it_was_to_prove_itself
     let chain = Chain::serve(&[image.path()], Accounts { incoming: Some(READER), outgoing: None }, "");
     let place = Place::new();
     fr_mount(&place, [vec!["volumes".to_owned()], chain.login(&place, READER, None)].concat()).assert_ok();
-    // tgt ends such a login itself, with the words for a wrong secret: the message has to mention both possibilities.
-    let (_, message) = refused(&chain, READER, Some(PROOF), exit::LOGIN_REFUSED);
+    // tgt ends such a login itself, with the status for a wrong secret.
+    let (kind, message) = refused(&chain, READER, Some(PROOF), exit::NOT_MUTUAL);
+    assert_eq!(kind, "not-mutual");
     assert!(message.contains("--target-user"), "the message does not say what to try: {message}");
 }
 
@@ -200,12 +201,13 @@ fn a_target_that_asks_for_no_login_is_refused_when_it_was_to_prove_itself() {
     }
     let image = Ext4Image::empty(16, &[]);
     let chain = Chain::serve(&[image.path()], Accounts::default(), "");
-    let (kind, _) = refused(&chain, READER, Some(PROOF), exit::TARGET_NOT_PROVEN);
-    assert_eq!(kind, "target-not-proven");
+    let (kind, message) = refused(&chain, READER, Some(PROOF), exit::NOT_MUTUAL);
+    assert_eq!(kind, "not-mutual");
+    assert!(message.contains("lets everybody in"), "{message}");
 }
 
 #[test]
-fn digests_that_the_target_insists_on_and_we_refuse_end_the_login() {
+fn digests_are_there_when_they_are_demanded_and_not_when_they_are_refused() {
     if !skip_unless(NEEDS) {
         return;
     }
@@ -213,10 +215,11 @@ fn digests_that_the_target_insists_on_and_we_refuse_end_the_login() {
     let chain = Chain::serve(&[image.path()], Accounts::default(), "");
     chain.tgt.insist_on_digests();
     let place = Place::new();
-    let run = |digests: &str| {
-        let args = ["volumes", "--digests", digests].map(str::to_owned).to_vec();
-        fr_mount(&place, [args, chain.trust(), vec![chain.url()]].concat())
-    };
-    run("on").assert_ok();
-    assert_ne!(run("off").code(), Some(0));
+    for (digests, said) in [("on", "header digest true, data digest true"), ("off", "header digest false")] {
+        let log = place.path().join(digests);
+        let args = ["volumes", "--digests", digests, "--log", &log.display().to_string()].map(str::to_owned);
+        fr_mount(&place, [args.to_vec(), chain.trust(), vec![chain.url()]].concat()).assert_ok();
+        let log = std::fs::read_to_string(log).unwrap();
+        assert!(log.contains(said), "{digests}: {log}");
+    }
 }

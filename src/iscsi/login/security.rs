@@ -146,11 +146,9 @@ impl Security {
         let Some((reverse, challenge)) = self.reverse.as_ref().zip(ours) else { return Ok(done) };
         let not_proven = |message: String| Err(Error::new(ErrorKind::TargetNotProven, message));
         let Some((name, response)) = said.value("CHAP_N").zip(said.value("CHAP_R")) else {
-            return not_proven(
-                "the target let us in but did not prove who it is: its owner has to set the user and secret with \
-                 which it answers (mutual CHAP), or leave --target-user away"
-                    .to_owned(),
-            );
+            let message = "the target let us in but did not prove who it is: its owner has to give it a user and \
+                           secret of its own (mutual CHAP), or leave --target-user away";
+            return Err(Error::new(ErrorKind::NotMutual, message));
         };
         let Some(response) = parse_binary(response) else {
             return Err(Error::protocol("the target's CHAP response is no binary value"));

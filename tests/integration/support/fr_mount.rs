@@ -19,6 +19,8 @@ pub(crate) mod exit {
     pub(crate) const BUSY: i32 = 12;
     pub(crate) const NO_SESSION: i32 = 13;
     pub(crate) const CHECK_FAILED: i32 = 14;
+    pub(crate) const SECRET_REFUSED: i32 = 16;
+    pub(crate) const NOT_MUTUAL: i32 = 17;
 }
 
 /// A place of its own for a session: mount point, records, secrets. Checks at its end that nothing was left.

@@ -74,7 +74,7 @@ fn a_target_that_does_not_know_the_secret_is_told_from_one_that_does_not_prove_i
     let mut security = mutual();
     challenged(&mut security, ChapAlgorithm::Sha256, b"a challenge").unwrap();
     let error = security.receive(&Pairs::default()).unwrap_err();
-    assert_eq!(error.kind, ErrorKind::TargetNotProven);
+    assert_eq!(error.kind, ErrorKind::NotMutual);
     assert!(error.message.contains("did not prove"), "{error}");
 
     let mut security = mutual();
