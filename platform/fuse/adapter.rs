@@ -19,7 +19,7 @@ use std::ops::ControlFlow;
 use std::os::unix::ffi::OsStrExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 use vfs::{Cursor, DirEntry, ErrorKind, FileSystem, FsInfo, NodeId, Stream};
@@ -53,17 +53,22 @@ pub(crate) struct Adapter {
     root: NodeId,
     next_handle: AtomicU64,
     open: Mutex<HashMap<u64, OpenFile>>,
+    closed: Arc<AtomicBool>,
 }
 
 impl Adapter {
-    pub(crate) fn new(fs: Arc<dyn FileSystem>) -> Self {
+    /// Once `closed` is set, nothing is answered but that the file system is gone.
+    pub(crate) fn new(fs: Arc<dyn FileSystem>, closed: Arc<AtomicBool>) -> Self {
         let (info, root) = (fs.info(), fs.root());
-        let map = NodeMap::new(root);
-        Self { fs, info, map, root, next_handle: AtomicU64::new(1), open: Mutex::new(HashMap::new()) }
+        let (map, next_handle, open) = (NodeMap::new(root), AtomicU64::new(1), Mutex::default());
+        Self { fs, info, map, root, next_handle, open, closed }
     }
 
     /// Runs one call: an error becomes its number, a panic an input/output error of this call alone.
     fn call<T>(&self, what: &str, node: NodeId, call: impl FnOnce() -> vfs::Result<T>) -> Result<T, Errno> {
+        if self.closed.load(Ordering::Relaxed) {
+            return Err(errno(ErrorKind::Closed));
+        }
         match catch_unwind(AssertUnwindSafe(call)) {
             Ok(Ok(value)) => Ok(value),
             Ok(Err(error)) => {
@@ -294,12 +299,14 @@ impl Filesystem for Adapter {
 
     fn readdirplus(&self, _req: &Request, ino: INodeNo, _fh: FileHandle, offset: u64, mut reply: ReplyDirectoryPlus) {
         let listed = self.list(ino, offset, |entry, next| {
+            let ino = self.map.number(entry.node);
             let is_dot = matches!(entry.name, b"." | b"..");
-            let attr = if is_dot { Err(Errno::ENOENT) } else { self.attr(entry.node, self.map.number(entry.node)) };
-            let kind = entry.file_type.map_or(fuser::FileType::RegularFile, file_type);
-            let attr = attr.unwrap_or(FileAttr { kind, ..no_attr() });
+            let attr = if is_dot { Err(Errno::ENOENT) } else { self.attr(entry.node, ino) };
+            // The kernel looks at nothing but the name of the dots. A node that cannot be read is listed all the same,
+            // with attributes that hold for no time: whoever wants to know more gets the error.
+            let (ttl, attr) = attr.map_or_else(|_| (Duration::ZERO, listed_only(ino, entry)), |attr| (FOR_EVER, attr));
             let name = OsStr::from_bytes(entry.name);
-            flow(reply.add(INodeNo(entry.node.0), next, name, &FOR_EVER, &attr, Generation(0)))
+            flow(reply.add(ino, next, name, &ttl, &attr, Generation(0)))
         });
         match listed {
             Ok(()) => reply.ok(),
@@ -491,6 +498,11 @@ impl Filesystem for Adapter {
     fn removexattr(&self, _req: &Request, _ino: INodeNo, _name: &OsStr, reply: ReplyEmpty) {
         reply.error(Errno::EROFS);
     }
+}
+
+fn listed_only(ino: INodeNo, entry: &DirEntry<'_>) -> FileAttr {
+    let kind = entry.file_type.map_or(fuser::FileType::RegularFile, file_type);
+    FileAttr { ino, kind, nlink: 1, ..no_attr() }
 }
 
 const fn flow(full: bool) -> ControlFlow<()> {

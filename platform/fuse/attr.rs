@@ -38,7 +38,7 @@ pub(crate) fn file_attr(ino: INodeNo, attr: &Attr, block_size: u32) -> FileAttr 
     }
 }
 
-/// For entries whose node cannot be read: the kernel lists the name and asks again when somebody wants more.
+/// Nothing at all; with number 0 it stands for a name that is not there.
 pub(crate) const fn no_attr() -> FileAttr {
     FileAttr {
         ino: INodeNo(0),

@@ -10,6 +10,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use vfs::FileSystem;
 
 /// What /proc/mounts shows as the type, after `fuse.`.
@@ -49,6 +50,8 @@ pub struct Mount {
     path: PathBuf,
     minor: u32,
     session: Option<BackgroundSession>,
+    /// Set when nothing may be answered any more.
+    closed: Arc<AtomicBool>,
 }
 
 /// Mounts a file system at `at`.
@@ -75,14 +78,16 @@ pub fn mount(fs: Arc<dyn FileSystem>, at: &Path, options: &MountOptions) -> Resu
     config.acl = if is_root { SessionACL::All } else { SessionACL::Owner };
     config.n_threads = Some(options.threads.max(1));
     config.clone_fd = true;
-    let session = Session::new(Adapter::new(fs), &path, &config).and_then(Session::spawn).map_err(failed)?;
+    let closed = Arc::new(AtomicBool::new(false));
+    let adapter = Adapter::new(fs, Arc::clone(&closed));
+    let session = Session::new(adapter, &path, &config).and_then(Session::spawn).map_err(failed)?;
     let entry = kernel::mounted_at(&path).map_err(failed)?;
     let minor =
         entry.map(|entry| entry.minor).ok_or_else(|| failed(io::Error::other("it is not mounted after all")))?;
     if is_root && let Err(error) = kernel::set_read_ahead(minor, options.read_ahead_kib) {
         tracing::debug!("the kernel's read-ahead stays as it is: {error}");
     }
-    Ok(Mount { path, minor, session: Some(session) })
+    Ok(Mount { path, minor, session: Some(session), closed })
 }
 
 fn mount_error(at: &Path, error: &io::Error) -> Error {
@@ -133,7 +138,8 @@ impl Mount {
         }
         let Some(session) = self.session.take() else { return Ok(()) };
         if how == How::Force {
-            // Where the kernel does not let us, the end of this process does it.
+            self.closed.store(true, Ordering::Relaxed);
+            // Where the kernel does not let us, whoever has a file open keeps the connection until this process ends.
             if let Err(error) = kernel::abort(self.minor) {
                 tracing::debug!("cannot abort the connection of '{}': {error}", self.path.display());
             }

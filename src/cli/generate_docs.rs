@@ -6,17 +6,20 @@ use clap::{Command, CommandFactory};
 use clap_complete::Shell;
 use std::path::Path;
 
-/// Writes `fr-mount.1`, a page for each command, and completions for bash, zsh and fish.
+/// Writes `man/fr-mount.1`, a page for each command, and `completions` for bash, zsh and fish.
 pub(crate) fn run(directory: &Path) -> Result<(), Failure> {
     let failed = |error: std::io::Error| {
         Failure::usage(format!("cannot write into '{}': {}", directory.display(), block::io_reason(&error)))
     };
-    std::fs::create_dir_all(directory).map_err(failed)?;
+    let (manual, completions) = (directory.join("man"), directory.join("completions"));
+    for directory in [&manual, &completions] {
+        std::fs::create_dir_all(directory).map_err(failed)?;
+    }
     let mut command = Cli::command();
     command.build();
-    pages(&command, "fr-mount", directory).map_err(failed)?;
+    pages(&command, "fr-mount", &manual).map_err(failed)?;
     for shell in [Shell::Bash, Shell::Zsh, Shell::Fish] {
-        clap_complete::generate_to(shell, &mut command, "fr-mount", directory).map_err(failed)?;
+        clap_complete::generate_to(shell, &mut command, "fr-mount", &completions).map_err(failed)?;
     }
     Ok(())
 }

@@ -1,7 +1,8 @@
 //! What documents name has to exist: paths, tests, commands and options.
 
 use crate::tree::{SourceFile, files, top};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Documents whose test names are promises: requirement or dependency -> test.
@@ -123,6 +124,28 @@ fn options_in_documents_are_explained_by_help() {
     let (files, help) = (files(), help());
     let found: Vec<_> = documents(&files).flat_map(|file| missing_options(file, &help)).collect();
     assert!(found.is_empty(), "{}", found.join("\n"));
+}
+
+/// The files below a directory, by their path in it.
+fn generated(directory: &Path) -> BTreeMap<String, String> {
+    let below = ["man", "completions"].into_iter().flat_map(|name| {
+        let entries = std::fs::read_dir(directory.join(name)).unwrap_or_else(|error| panic!("{name}: {error}"));
+        entries.map(move |entry| (name, entry.unwrap().path()))
+    });
+    let read = |(name, path): (&str, PathBuf)| {
+        let file = path.file_name().unwrap().to_str().unwrap();
+        (format!("{name}/{file}"), std::fs::read_to_string(&path).unwrap())
+    };
+    below.map(read).collect()
+}
+
+#[test]
+fn manual_pages_and_completions_are_those_of_this_program() {
+    let directory = tempfile::tempdir().unwrap();
+    let made = Command::new(env!("CARGO_BIN_EXE_fr-mount")).arg("generate-docs").arg(directory.path()).status();
+    assert!(made.unwrap().success());
+    let (now, committed) = (generated(directory.path()), generated(&top().join("packaging")));
+    assert!(now == committed, "they are out of date: fr-mount generate-docs packaging");
 }
 
 #[test]

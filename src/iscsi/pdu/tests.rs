@@ -276,6 +276,21 @@ fn a_data_segment_over_the_limit_is_refused_before_it_arrives() {
 }
 
 #[test]
+fn after_an_error_nothing_more_comes_out() {
+    let digests = Digests { header: true, data: true };
+    let pdu = Pdu::new([0; HEADER_BYTES], bytes::Bytes::from_static(b"data"));
+    let good = bytes(std::slice::from_ref(&pdu), digests);
+    let mut bad = good.clone();
+    bad[HEADER_BYTES + 4] ^= 1;
+    let mut decoder = decoder(digests);
+    decoder.feed(&bad);
+    let error = decoder.next_pdu().unwrap_err();
+    assert!(matches!(error, PduError::DataDigest { .. }));
+    decoder.feed(&good);
+    assert_eq!(decoder.next_pdu(), Err(error));
+}
+
+#[test]
 fn additional_header_segments_are_kept_apart_from_the_data() {
     for digests in ALL_DIGESTS {
         let pdu =
