@@ -22,6 +22,8 @@ use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout, timeout_at}
 const READ_BYTES: usize = 16 << 10;
 /// Once so much waits to be sent, it is sent before anything else is done.
 const FLUSH_BYTES: usize = 1 << 20;
+/// Who took so long to take what was sent was not silent: it took it.
+const SLOW_FLUSH: Duration = Duration::from_secs(1);
 /// How long the initiator has to close its side after the last answer, so that it is not lost in a reset.
 const FAREWELL: Duration = Duration::from_secs(2);
 /// TSIH of discovery sessions, which nobody can come back to.
@@ -29,7 +31,7 @@ const DISCOVERY_TSIH: u16 = u16::MAX;
 
 /// Why a connection ended other than by logout.
 #[derive(Debug, thiserror::Error)]
-enum End {
+pub(crate) enum End {
     #[error(transparent)]
     Io(#[from] io::Error),
     #[error(transparent)]
@@ -76,7 +78,7 @@ async fn accept(shared: &Arc<Shared>, stream: TcpStream, deadline: Instant) -> R
 }
 
 /// Serves an initiator on any stream.
-async fn run<S>(shared: &Arc<Shared>, stream: S, portal: String, deadline: Instant) -> Result<(), End>
+pub(crate) async fn run<S>(shared: &Arc<Shared>, stream: S, portal: String, deadline: Instant) -> Result<(), End>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
@@ -207,13 +209,23 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let mut pings = interval_at(after(ping_interval), ping_interval);
         pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut heard = Instant::now();
+        // What came along with the last Login Request.
+        if self.take_received(&mut session).await? == After::Close {
+            return self.farewell().await;
+        }
         loop {
             while self.transmit.waiting() < FLUSH_BYTES
                 && let Ok(answer) = completions.try_recv()
             {
-                session.complete(answer, &mut self.transmit);
+                if session.complete(answer, &mut self.transmit) == After::Close {
+                    return self.farewell().await;
+                }
             }
+            let flushing = Instant::now();
             self.flush().await?;
+            if flushing.elapsed() > SLOW_FLUSH {
+                heard = Instant::now();
+            }
             self.decoder.buffer_mut().reserve(READ_BYTES);
             tokio::select! {
                 read = self.stream.read_buf(self.decoder.buffer_mut()) => {
@@ -225,7 +237,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                         return self.farewell().await;
                     }
                 }
-                Some(answer) = completions.recv() => session.complete(answer, &mut self.transmit),
+                Some(answer) = completions.recv() => {
+                    if session.complete(answer, &mut self.transmit) == After::Close {
+                        return self.farewell().await;
+                    }
+                }
                 now = pings.tick() => {
                     if now.duration_since(heard) > silence_max {
                         return Err(End::Silent);
@@ -239,8 +255,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// Takes every PDU that is complete.
     async fn take_received(&mut self, session: &mut FullFeature) -> Result<After, End> {
         while let Some(pdu) = self.decoder.next_pdu()? {
-            if session.receive(pdu, &mut self.transmit)? == After::Close {
-                return Ok(After::Close);
+            match session.receive(pdu, &mut self.transmit) {
+                Ok(After::Stay) => {}
+                Ok(After::Close) => return Ok(After::Close),
+                Err(violation) => {
+                    // What was answered before counts all the same.
+                    self.flush().await?;
+                    return Err(violation.into());
+                }
             }
             if self.transmit.waiting() >= FLUSH_BYTES {
                 self.flush().await?;

@@ -1,6 +1,7 @@
 //! The full feature phase of a session, without I/O: PDUs and answers of disks in, PDUs out.
 
 mod data_in;
+mod misdeed;
 mod reads;
 mod window;
 
@@ -12,12 +13,12 @@ use crate::shared::Shared;
 use crate::transmit::Transmit;
 use bytes::Bytes;
 use iscsi::pdu::{
-    CommandNumbers, HEADER_BYTES, InitiatorPdu, LogoutRequest, LogoutResponse, NopIn, NopOut, Pdu, PduError,
-    RESERVED_TAG, Reject, ScsiCommand, ScsiResponse, StatusNumbers, TaskManagementRequest, TaskManagementResponse,
-    TextRequest, TextResponse, opcode,
+    HEADER_BYTES, InitiatorPdu, LogoutRequest, LogoutResponse, NopIn, NopOut, Pdu, PduError, RESERVED_TAG, Reject,
+    ScsiCommand, ScsiResponse, StatusNumbers, TaskManagementRequest, TaskManagementResponse, TextRequest, TextResponse,
+    opcode,
 };
 use iscsi::scsi::{LunNumber, status};
-use iscsi::text::{NOT_UNDERSTOOD, REJECT, Pairs};
+use iscsi::text::{NOT_UNDERSTOOD, Pairs, REJECT};
 use reads::{Read, Reads};
 use std::sync::Arc;
 use tokio::sync::mpsc::UnboundedSender;
@@ -107,8 +108,7 @@ impl FullFeature {
     /// Answers of disks go to `completed`, to be given back to [`Self::complete`].
     pub(crate) fn new(shared: Arc<Shared>, start: Start, completed: UnboundedSender<Completed>) -> Self {
         let config = &shared.config;
-        let attention =
-            if config.faults.unit_attention { Attention::all(&shared.units) } else { Attention::default() };
+        let attention = if config.faults.unit_attention { Attention::all(&shared.units) } else { Attention::default() };
         Self {
             window: CommandWindow::new(start.cmd_sn, config.commands_max),
             reads: Reads::new(config.bytes_in_flight_max, config.faults.read_delay, completed),
@@ -123,20 +123,19 @@ impl FullFeature {
     /// Takes one PDU; what it is answered with now goes to `transmit`.
     pub(crate) fn receive(&mut self, pdu: Pdu, transmit: &mut Transmit) -> Result<After, Violation> {
         let header = pdu.header;
-        let pdu = match InitiatorPdu::parse(pdu) {
-            Ok(pdu) => pdu,
-            Err(error) => {
-                tracing::warn!(%error, "an initiator sent what it must not");
-                self.reject(&header, reason(&error), transmit);
-                return Ok(After::Stay);
-            }
-        };
-        match numbers(&pdu).filter(|numbers| !numbers.immediate).map(|numbers| self.window.arrive(numbers.cmd_sn)) {
+        match cmd_sn(&pdu).map(|cmd_sn| self.window.arrive(cmd_sn)) {
             None | Some(Arrival::Next) => {}
             Some(Arrival::Outside) => return Ok(After::Stay),
             Some(Arrival::Gap) => return Err(Violation("a command before this one is missing")),
         }
-        match self.handle(pdu, transmit)? {
+        let handled = match InitiatorPdu::parse(pdu) {
+            Ok(pdu) => self.handle(pdu, &header, transmit)?,
+            Err(error) => {
+                tracing::warn!(%error, "an initiator sent what it must not");
+                Handled::Rejected(reason(&error))
+            }
+        };
+        match handled {
             Handled::Done(after) => Ok(after),
             Handled::Rejected(reason) => {
                 self.reject(&header, reason, transmit);
@@ -145,9 +144,14 @@ impl FullFeature {
         }
     }
 
-    fn handle(&mut self, pdu: InitiatorPdu, transmit: &mut Transmit) -> Result<Handled, Violation> {
+    fn handle(
+        &mut self,
+        pdu: InitiatorPdu,
+        header: &[u8; HEADER_BYTES],
+        transmit: &mut Transmit,
+    ) -> Result<Handled, Violation> {
         match pdu {
-            InitiatorPdu::ScsiCommand(command) => Ok(self.scsi(&command, transmit)),
+            InitiatorPdu::ScsiCommand(command) => Ok(self.scsi(&command, header, transmit)),
             InitiatorPdu::NopOut(nop_out) => Ok(self.nop_out(nop_out, transmit)),
             InitiatorPdu::TaskManagement(request) => Ok(self.manage_tasks(&request, transmit)),
             InitiatorPdu::Text(request) => Ok(self.text(&request, transmit)),
@@ -160,15 +164,17 @@ impl FullFeature {
     }
 
     /// Takes the answer of a disk.
-    pub(crate) fn complete(&mut self, completed: Completed, transmit: &mut Transmit) {
-        let Some((task_tag, read, outcome)) = self.reads.complete(completed) else { return };
+    pub(crate) fn complete(&mut self, completed: Completed, transmit: &mut Transmit) -> After {
+        let Some((task_tag, read, outcome)) = self.reads.complete(completed) else { return After::Stay };
         if read.numbered {
             self.window.end();
         }
-        match outcome {
-            Ok(data) => self.send_data(task_tag, &data, read.expected_length, transmit),
-            Err(sense) => self.check_condition(task_tag, sense, read.expected_length, transmit),
+        match (outcome, self.shared.take_misdeed()) {
+            (Err(sense), _) => self.check_condition(task_tag, sense, read.expected_length, transmit),
+            (Ok(data), None) => self.good(task_tag, &data, read.expected_length, transmit),
+            (Ok(data), Some(misdeed)) => return self.misbehave(misdeed, task_tag, &read, &data, transmit),
         }
+        After::Stay
     }
 
     /// Asks the initiator whether it is still there.
@@ -184,7 +190,7 @@ impl FullFeature {
         transmit.push(&ping.into_pdu());
     }
 
-    fn scsi(&mut self, command: &ScsiCommand, transmit: &mut Transmit) -> Handled {
+    fn scsi(&mut self, command: &ScsiCommand, header: &[u8; HEADER_BYTES], transmit: &mut Transmit) -> Handled {
         if matches!(self.start.purpose, Purpose::Discovery) {
             return Handled::Rejected(reject_reason::PROTOCOL_ERROR);
         }
@@ -200,7 +206,7 @@ impl FullFeature {
         // Without R there is no room for data that goes to the initiator.
         let expected_length = if command.read { command.expected_data_transfer_length } else { 0 };
         match self.shared.units.answer(command.lun, &command.cdb, &mut self.attention) {
-            Answer::Good(data) => self.send_data(task_tag, &data, expected_length, transmit),
+            Answer::Good(data) => self.good(task_tag, &data, expected_length, transmit),
             Answer::CheckCondition(sense) => {
                 self.check_condition(task_tag, sense, command.expected_data_transfer_length, transmit);
             }
@@ -208,26 +214,36 @@ impl FullFeature {
                 if numbered {
                     self.window.begin();
                 }
-                self.reads.begin(task_tag, Read { lun: command.lun, disk, blocks, expected_length, numbered });
+                let (lun, header) = (command.lun, *header);
+                self.reads.begin(task_tag, Read { lun, header, disk, blocks, expected_length, numbered });
             }
         }
         Handled::Done(After::Stay)
     }
 
-    fn send_data(&mut self, task_tag: u32, data: &Bytes, expected_length: u32, transmit: &mut Transmit) {
+    /// Answers a command that went well.
+    fn good(&mut self, task_tag: u32, data: &Bytes, expected_length: u32, transmit: &mut Transmit) {
         let numbers = self.next_numbers();
-        data_in::send(transmit, task_tag, data, expected_length, &self.start.agreed, numbers);
+        for pdu in data_in::answer(task_tag, data, expected_length, &self.start.agreed, numbers) {
+            transmit.push(&pdu);
+        }
     }
 
     fn check_condition(&mut self, task_tag: u32, sense: Sense, expected_length: u32, transmit: &mut Transmit) {
+        let sense = ScsiResponse::sense_segment(&sense.fixed());
+        self.no_data(task_tag, status::CHECK_CONDITION, sense, expected_length, transmit);
+    }
+
+    /// Answers a command that did not go well.
+    fn no_data(&mut self, task_tag: u32, status: u8, sense: Bytes, expected_length: u32, transmit: &mut Transmit) {
         let response = ScsiResponse {
             response: 0,
-            status: status::CHECK_CONDITION,
+            status,
             residual: data_in::residual(expected_length, 0),
             initiator_task_tag: task_tag,
             numbers: self.next_numbers(),
             exp_data_sn: 0,
-            data: ScsiResponse::sense_segment(&sense.fixed()),
+            data: sense,
         };
         transmit.push(&response.into_pdu());
     }
@@ -377,14 +393,21 @@ impl FullFeature {
     }
 }
 
-/// The sequence numbers of what is a command in the sense of CmdSN.
-const fn numbers(pdu: &InitiatorPdu) -> Option<CommandNumbers> {
-    match pdu {
-        InitiatorPdu::NopOut(pdu) => Some(pdu.numbers),
-        InitiatorPdu::ScsiCommand(pdu) => Some(pdu.numbers),
-        InitiatorPdu::TaskManagement(pdu) => Some(pdu.numbers),
-        InitiatorPdu::Text(pdu) => Some(pdu.numbers),
-        InitiatorPdu::Logout(pdu) => Some(pdu.numbers),
+/// CmdSN of what takes part in the window: a command that is not immediate, well-formed or not. All of them have it at
+/// the same place.
+const fn cmd_sn(pdu: &Pdu) -> Option<u32> {
+    let [first, ..] = pdu.header;
+    if first & opcode::IMMEDIATE != 0 {
+        return None;
+    }
+    match first & opcode::OPCODE_MASK {
+        opcode::NOP_OUT
+        | opcode::SCSI_COMMAND
+        | opcode::TASK_MANAGEMENT_REQUEST
+        | opcode::TEXT_REQUEST
+        | opcode::LOGOUT_REQUEST => {
+            Some(u32::from_be_bytes([pdu.header[24], pdu.header[25], pdu.header[26], pdu.header[27]]))
+        }
         _ => None,
     }
 }
@@ -395,6 +418,3 @@ const fn reason(error: &PduError) -> u8 {
         _ => reject_reason::INVALID_PDU_FIELD,
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -24,5 +24,8 @@ mod transmit;
 
 pub use config::TargetConfig;
 pub use error::Error;
-pub use faults::{Faults, Redirect};
+pub use faults::{BadReads, Faults, Misdeed, Redirect, Refusal};
 pub use server::{Handle, Target};
+
+#[cfg(test)]
+mod tests;

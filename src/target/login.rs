@@ -165,6 +165,9 @@ impl Login {
                 if let Some(redirect) = self.shared.take_redirection() {
                     return Err(Status::moved(redirect));
                 }
+                if let Some(refusal) = self.shared.take_refusal() {
+                    return Err(Status::refused(refusal));
+                }
                 answer.text.push("TargetPortalGroupTag", PORTAL_GROUP.to_string());
             }
         }
@@ -199,6 +202,3 @@ impl Login {
         }
     }
 }
-
-#[cfg(test)]
-mod tests;

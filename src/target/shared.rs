@@ -2,11 +2,11 @@
 
 use crate::scsi::{LUNS_MAX, LogicalUnits};
 use crate::sessions::Sessions;
-use crate::{Error, Redirect, TargetConfig};
+use crate::{Error, Misdeed, Redirect, Refusal, TargetConfig};
 use iscsi::chap::same_secret;
 use rustls::ServerConfig;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use tokio_rustls::TlsAcceptor;
 
 /// Commands that a session may have under way at most; the window is a number that must not wrap.
@@ -20,6 +20,8 @@ pub(crate) struct Shared {
     pub(crate) sessions: Arc<Sessions>,
     pub(crate) tls: Option<TlsAcceptor>,
     redirections_left: AtomicU32,
+    logins: AtomicU32,
+    reads: AtomicU64,
 }
 
 impl Shared {
@@ -31,6 +33,8 @@ impl Shared {
             sessions: Arc::default(),
             tls: tls.map(TlsAcceptor::from),
             redirections_left: AtomicU32::new(config.faults.redirect.as_ref().map_or(0, |redirect| redirect.times)),
+            logins: AtomicU32::new(0),
+            reads: AtomicU64::new(0),
             config,
         })
     }
@@ -41,6 +45,21 @@ impl Shared {
         let left = &self.redirections_left;
         left.try_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).ok()?;
         Some(redirect)
+    }
+
+    /// How this login is refused, when it is one of those that are.
+    pub(crate) fn take_refusal(&self) -> Option<Refusal> {
+        let refusal = self.config.faults.refusal?;
+        let before = self.logins.fetch_add(1, Ordering::Relaxed);
+        let refused_before = before.checked_sub(refusal.after)?;
+        (refused_before < refusal.times).then_some(refusal)
+    }
+
+    /// What is done to this read, when it is one of those that go wrong.
+    pub(crate) fn take_misdeed(&self) -> Option<Misdeed> {
+        let bad_reads = self.config.faults.bad_reads?;
+        let read = self.reads.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
+        read.is_multiple_of(bad_reads.every.get()).then_some(bad_reads.how)
     }
 }
 

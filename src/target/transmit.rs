@@ -20,6 +20,18 @@ impl Transmit {
         }
     }
 
+    /// A PDU with one bit of its data changed, so that it no longer fits its data digest.
+    pub(crate) fn push_damaged(&mut self, pdu: &Pdu) {
+        let [header, data, tail] = frame(pdu, self.digests);
+        let mut damaged = data.to_vec();
+        if let Some(last) = damaged.last_mut() {
+            *last ^= 1;
+        }
+        for piece in [header, damaged.into(), tail] {
+            self.outgoing.push(piece);
+        }
+    }
+
     /// Bytes that wait.
     pub(crate) fn waiting(&self) -> usize {
         self.outgoing.remaining()

@@ -1,38 +1,28 @@
 //! SCSI Data-In (RFC 7143 section 11.7): data cut to what the initiator takes, with the status in the last PDU.
 
 use crate::login::Agreed;
-use crate::transmit::Transmit;
 use bytes::Bytes;
-use iscsi::pdu::{DataIn, DataInStatus, RESERVED_TAG, Residual, ScsiResponse, StatusNumbers};
+use iscsi::pdu::{DataIn, DataInStatus, Pdu, RESERVED_TAG, Residual, ScsiResponse, StatusNumbers};
 use iscsi::scsi::LunNumber;
 use iscsi::scsi::status::GOOD;
 use std::cmp::Ordering;
 
-/// Answers a command with GOOD and its data, of which the initiator has room for `expected_length` bytes.
-pub(super) fn send(
-    transmit: &mut Transmit,
+/// The answer to a command that went well: its data, of which the initiator has room for `expected_length` bytes, and
+/// GOOD.
+pub(super) fn answer(
     initiator_task_tag: u32,
     data: &Bytes,
     expected_length: u32,
     agreed: &Agreed,
     numbers: StatusNumbers,
-) {
+) -> Vec<Pdu> {
     let available = u32::try_from(data.len()).unwrap_or(u32::MAX);
     let residual = residual(expected_length, available);
     let length = available.min(expected_length);
     if length == 0 {
-        let response = ScsiResponse {
-            response: 0,
-            status: GOOD,
-            residual,
-            initiator_task_tag,
-            numbers,
-            exp_data_sn: 0,
-            data: Bytes::new(),
-        };
-        transmit.push(&response.into_pdu());
-        return;
+        return vec![good(initiator_task_tag, residual, numbers)];
     }
+    let mut pdus = Vec::new();
     let (mut offset, mut data_sn, mut burst_left) = (0, 0_u32, agreed.burst_max);
     while offset < length {
         // Never 0: neither limit is, as both are at least 512 and a burst that is used up begins anew.
@@ -52,13 +42,28 @@ pub(super) fn send(
             buffer_offset: offset,
             data: slice(data, offset, end),
         };
-        transmit.push(&pdu.into_pdu());
+        pdus.push(pdu.into_pdu());
         if burst_left == 0 {
             burst_left = agreed.burst_max;
         }
         offset = end;
         data_sn = data_sn.wrapping_add(1);
     }
+    pdus
+}
+
+/// GOOD without data.
+pub(super) fn good(initiator_task_tag: u32, residual: Residual, numbers: StatusNumbers) -> Pdu {
+    let response = ScsiResponse {
+        response: 0,
+        status: GOOD,
+        residual,
+        initiator_task_tag,
+        numbers,
+        exp_data_sn: 0,
+        data: Bytes::new(),
+    };
+    response.into_pdu()
 }
 
 /// By how much what there is differs from what was expected.

@@ -3,6 +3,7 @@
 use crate::scsi::Sense;
 use block::{BlockRange, Disk, ReadError};
 use bytes::Bytes;
+use iscsi::pdu::HEADER_BYTES;
 use iscsi::scsi::LunNumber;
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -13,6 +14,8 @@ use tokio::sync::mpsc::UnboundedSender;
 /// A read that was asked for and is not answered yet.
 pub(super) struct Read {
     pub(super) lun: LunNumber,
+    /// The header of its command.
+    pub(super) header: [u8; HEADER_BYTES],
     pub(super) disk: Arc<dyn Disk>,
     pub(super) blocks: BlockRange,
     /// How many bytes the initiator has room for.
@@ -89,7 +92,7 @@ impl Reads {
         self.bytes = self.bytes.saturating_sub(ticket.bytes);
         self.submit_waiting();
         self.current(ticket)?;
-        let read = self.abort(ticket.task_tag)?;
+        let read = self.take(ticket.task_tag)?;
         let outcome = match outcome {
             Ok(data) if data.len() == ticket.bytes => Ok(data),
             Ok(data) => {
@@ -106,8 +109,9 @@ impl Reads {
 
     /// Forgets a read: whatever its disk answers is dropped.
     pub(super) fn abort(&mut self, task_tag: u32) -> Option<Read> {
-        let (_, read) = self.under_way.remove(&task_tag)?;
-        self.immediate = self.immediate.saturating_sub(u32::from(!read.numbered));
+        let read = self.take(task_tag)?;
+        self.forget_aborted();
+        self.submit_waiting();
         Some(read)
     }
 
@@ -115,7 +119,22 @@ impl Reads {
     pub(super) fn abort_all(&mut self, which: impl Fn(&Read) -> bool) -> Vec<Read> {
         let tags = self.under_way.iter().filter(|(_, (_, read))| which(read)).map(|(tag, _)| *tag);
         let tags: Vec<u32> = tags.collect();
-        tags.into_iter().filter_map(|tag| self.abort(tag)).collect()
+        let reads = tags.into_iter().filter_map(|tag| self.take(tag)).collect();
+        self.forget_aborted();
+        self.submit_waiting();
+        reads
+    }
+
+    fn take(&mut self, task_tag: u32) -> Option<Read> {
+        let (_, read) = self.under_way.remove(&task_tag)?;
+        self.immediate = self.immediate.saturating_sub(u32::from(!read.numbered));
+        Some(read)
+    }
+
+    /// Those that waited and were aborted must not pile up behind a disk that does not answer.
+    fn forget_aborted(&mut self) {
+        let under_way = &self.under_way;
+        self.waiting.retain(|ticket| under_way.get(&ticket.task_tag).is_some_and(|(current, _)| current == ticket));
     }
 
     fn current(&self, ticket: Ticket) -> Option<&Read> {
@@ -130,7 +149,6 @@ impl Reads {
                 return;
             }
             self.waiting.pop_front();
-            // One that was aborted while it waited is not submitted.
             let Some(read) = self.current(ticket) else { continue };
             let (disk, blocks) = (Arc::clone(&read.disk), read.blocks);
             self.bytes = bytes;

@@ -1,6 +1,6 @@
 //! How a login ended (RFC 7143 section 11.13.5).
 
-use crate::Redirect;
+use crate::{Redirect, Refusal};
 
 /// Status-Class and Status-Detail of a Login Response that refuses.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,6 +26,11 @@ impl Status {
 
     const fn new(class: u8, detail: u8) -> Self {
         Self { class, detail, moved_to: None }
+    }
+
+    /// A refusal without cause.
+    pub(crate) const fn refused(refusal: Refusal) -> Self {
+        Self::new(refusal.class, refusal.detail)
     }
 
     /// Target moved, temporarily (1) or permanently (2).

@@ -55,9 +55,7 @@ impl LogicalUnits {
     /// Units of these disks; those from [`LUNS_MAX`] on cannot be addressed. A single command reads up to
     /// `read_bytes_max` bytes.
     pub(crate) fn new(target_name: &str, disks: Vec<Arc<dyn Disk>>, read_bytes_max: u32) -> Self {
-        let unit = |(index, disk)| {
-            Some(LogicalUnit { disk, identity: Identity::new(target_name, lun_number(index)?) })
-        };
+        let unit = |(index, disk)| Some(LogicalUnit { disk, identity: Identity::new(target_name, lun_number(index)?) });
         Self { units: disks.into_iter().take(LUNS_MAX).enumerate().filter_map(unit).collect(), read_bytes_max }
     }
 

@@ -1,8 +1,8 @@
 //! Vital product data pages (SPC-4 section 7.8, SBC-3 section 6.5).
 
+use super::Sense;
 use super::inquiry::{DIRECT_ACCESS, VENDOR};
 use super::page_length::{u8_length, u16_length};
-use super::Sense;
 use block::BlockSize;
 use bytes::{BufMut, Bytes, BytesMut};
 use iscsi::scsi::LunNumber;

@@ -1,0 +1,111 @@
+# Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
+function __fish_fr_mount_global_optspecs
+    string join \n read-only read-write ca= pin= server-name= client-cert= client-key= proxy= proxy-secret= chap-user= chap-secret= target-user= target-secret= initiator-name= digests= insecure-plaintext connect-timeout= reconnect-timeout= cache= block-size= volume= foreground json log= h/help V/version
+end
+
+function __fish_fr_mount_needs_command
+    # Figure out if the current invocation already has a command.
+    set -l cmd (commandline -opc)
+    set -e cmd[1]
+    argparse -s (__fish_fr_mount_global_optspecs) -- $cmd 2>/dev/null
+    or return
+    if set -q argv[1]
+        # Also print the command, so this can be used to figure out what it is.
+        echo $argv[1]
+        return 1
+    end
+    return 0
+end
+
+function __fish_fr_mount_using_subcommand
+    set -l cmd (__fish_fr_mount_needs_command)
+    test -z "$cmd"
+    and return 1
+    contains -- $cmd[1] $argv
+end
+
+complete -c fr-mount -n "__fish_fr_mount_needs_command" -l ca -d 'Trust the certificate authorities in this PEM file instead of the system\'s' -r -F
+complete -c fr-mount -n "__fish_fr_mount_needs_command" -l pin -d 'Trust exactly the certificate whose public key (SubjectPublicKeyInfo) has this SHA-256' -r
+complete -c fr-mount -n "__fish_fr_mount_needs_command" -l server-name -d 'Ask for, and check, this name instead of the host that is dialled' -r
+complete -c fr-mount -n "__fish_fr_mount_needs_command" -l client-cert -d 'Show this certificate chain (PEM) to the server' -r -F
+complete -c fr-mount -n "__fish_fr_mount_needs_command" -l client-key -d 'The private key (PEM) of the client certificate' -r -F
+complete -c fr-mount -n "__fish_fr_mount_needs_command" -l proxy -d 'Go through this HTTP proxy (CONNECT), or \'none\'; by default HTTPS_PROXY and NO_PROXY decide' -r
+complete -c fr-mount -n "__fish_fr_mount_needs_command" -l proxy-secret -d 'The proxy\'s password: file:PATH, fd:N or prompt' -r
+complete -c fr-mount -n "__fish_fr_mount_needs_command" -l chap-user -d 'User name for logging in to the target (CHAP)' -r
+complete -c fr-mount -n "__fish_fr_mount_needs_command" -l chap-secret -d 'Secret for logging in to the target: file:PATH, fd:N or prompt' -r
+complete -c fr-mount -n "__fish_fr_mount_needs_command" -l target-user -d 'User name that the target has to prove (mutual CHAP)' -r
+complete -c fr-mount -n "__fish_fr_mount_needs_command" -l target-secret -d 'Secret that the target has to prove: file:PATH, fd:N or prompt' -r
+complete -c fr-mount -n "__fish_fr_mount_needs_command" -l initiator-name -d 'Our iSCSI name; targets may let in certain names only' -r
+complete -c fr-mount -n "__fish_fr_mount_needs_command" -l digests -d 'CRC32C digests over iSCSI headers and data' -r -f -a "auto\t'Used without TLS; with TLS only when the target insists'
+on\t'Required'
+off\t'Refused'"
+complete -c fr-mount -n "__fish_fr_mount_needs_command" -l connect-timeout -d 'Give up when the target is not reached within this time' -r
+complete -c fr-mount -n "__fish_fr_mount_needs_command" -l reconnect-timeout -d 'After a lost connection try for this long; then reads fail' -r
+complete -c fr-mount -n "__fish_fr_mount_needs_command" -l cache -d 'Most memory for cached disk blocks' -r
+complete -c fr-mount -n "__fish_fr_mount_needs_command" -l block-size -d 'Sector size of disk image files' -r -f -a "512\t''
+4096\t''"
+complete -c fr-mount -n "__fish_fr_mount_needs_command" -l volume -d 'Mount only this volume, at MOUNTPOINT itself' -r
+complete -c fr-mount -n "__fish_fr_mount_needs_command" -l log -d 'Write a log to this file; FR_MOUNT_LOG sets what is logged (default: info)' -r -F
+complete -c fr-mount -n "__fish_fr_mount_needs_command" -l read-only -d 'Mount read-only; there is no other mode'
+complete -c fr-mount -n "__fish_fr_mount_needs_command" -l read-write -l rw -l writable -d 'Not available: fr-mount never writes to a recovery point'
+complete -c fr-mount -n "__fish_fr_mount_needs_command" -l insecure-plaintext -d 'Allow iscsi:// (no TLS) to other machines: everything can then be read and changed on the way'
+complete -c fr-mount -n "__fish_fr_mount_needs_command" -l foreground -d 'Stay in the foreground until the volumes are unmounted'
+complete -c fr-mount -n "__fish_fr_mount_needs_command" -l json -d 'Print results, and failures, as JSON on standard output'
+complete -c fr-mount -n "__fish_fr_mount_needs_command" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c fr-mount -n "__fish_fr_mount_needs_command" -s V -l version -d 'Print version'
+complete -c fr-mount -n "__fish_fr_mount_needs_command" -a "volumes" -d 'Show what is in a recovery point: disks, partitions, volumes; nothing is mounted'
+complete -c fr-mount -n "__fish_fr_mount_needs_command" -a "status" -d 'Show the sessions of this user that are mounted'
+complete -c fr-mount -n "__fish_fr_mount_needs_command" -a "unmount" -d 'Unmount a session, log out, and leave nothing behind'
+complete -c fr-mount -n "__fish_fr_mount_needs_command" -a "demo" -d 'Serve, tunnel and mount a sample recovery point, all in this one process'
+complete -c fr-mount -n "__fish_fr_mount_needs_command" -a "daemon" -d 'Run a session whose description comes on standard input; started by fr-mount itself'
+complete -c fr-mount -n "__fish_fr_mount_needs_command" -a "generate-docs" -d 'Write manual pages and shell completions into a directory'
+complete -c fr-mount -n "__fish_fr_mount_needs_command" -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c fr-mount -n "__fish_fr_mount_using_subcommand volumes" -l ca -d 'Trust the certificate authorities in this PEM file instead of the system\'s' -r -F
+complete -c fr-mount -n "__fish_fr_mount_using_subcommand volumes" -l pin -d 'Trust exactly the certificate whose public key (SubjectPublicKeyInfo) has this SHA-256' -r
+complete -c fr-mount -n "__fish_fr_mount_using_subcommand volumes" -l server-name -d 'Ask for, and check, this name instead of the host that is dialled' -r
+complete -c fr-mount -n "__fish_fr_mount_using_subcommand volumes" -l client-cert -d 'Show this certificate chain (PEM) to the server' -r -F
+complete -c fr-mount -n "__fish_fr_mount_using_subcommand volumes" -l client-key -d 'The private key (PEM) of the client certificate' -r -F
+complete -c fr-mount -n "__fish_fr_mount_using_subcommand volumes" -l proxy -d 'Go through this HTTP proxy (CONNECT), or \'none\'; by default HTTPS_PROXY and NO_PROXY decide' -r
+complete -c fr-mount -n "__fish_fr_mount_using_subcommand volumes" -l proxy-secret -d 'The proxy\'s password: file:PATH, fd:N or prompt' -r
+complete -c fr-mount -n "__fish_fr_mount_using_subcommand volumes" -l chap-user -d 'User name for logging in to the target (CHAP)' -r
+complete -c fr-mount -n "__fish_fr_mount_using_subcommand volumes" -l chap-secret -d 'Secret for logging in to the target: file:PATH, fd:N or prompt' -r
+complete -c fr-mount -n "__fish_fr_mount_using_subcommand volumes" -l target-user -d 'User name that the target has to prove (mutual CHAP)' -r
+complete -c fr-mount -n "__fish_fr_mount_using_subcommand volumes" -l target-secret -d 'Secret that the target has to prove: file:PATH, fd:N or prompt' -r
+complete -c fr-mount -n "__fish_fr_mount_using_subcommand volumes" -l initiator-name -d 'Our iSCSI name; targets may let in certain names only' -r
+complete -c fr-mount -n "__fish_fr_mount_using_subcommand volumes" -l digests -d 'CRC32C digests over iSCSI headers and data' -r -f -a "auto\t'Used without TLS; with TLS only when the target insists'
+on\t'Required'
+off\t'Refused'"
+complete -c fr-mount -n "__fish_fr_mount_using_subcommand volumes" -l connect-timeout -d 'Give up when the target is not reached within this time' -r
+complete -c fr-mount -n "__fish_fr_mount_using_subcommand volumes" -l reconnect-timeout -d 'After a lost connection try for this long; then reads fail' -r
+complete -c fr-mount -n "__fish_fr_mount_using_subcommand volumes" -l cache -d 'Most memory for cached disk blocks' -r
+complete -c fr-mount -n "__fish_fr_mount_using_subcommand volumes" -l block-size -d 'Sector size of disk image files' -r -f -a "512\t''
+4096\t''"
+complete -c fr-mount -n "__fish_fr_mount_using_subcommand volumes" -l log -d 'Write a log to this file; FR_MOUNT_LOG sets what is logged (default: info)' -r -F
+complete -c fr-mount -n "__fish_fr_mount_using_subcommand volumes" -l insecure-plaintext -d 'Allow iscsi:// (no TLS) to other machines: everything can then be read and changed on the way'
+complete -c fr-mount -n "__fish_fr_mount_using_subcommand volumes" -l json -d 'Print results, and failures, as JSON on standard output'
+complete -c fr-mount -n "__fish_fr_mount_using_subcommand volumes" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c fr-mount -n "__fish_fr_mount_using_subcommand status" -l log -d 'Write a log to this file; FR_MOUNT_LOG sets what is logged (default: info)' -r -F
+complete -c fr-mount -n "__fish_fr_mount_using_subcommand status" -l json -d 'Print results, and failures, as JSON on standard output'
+complete -c fr-mount -n "__fish_fr_mount_using_subcommand status" -s h -l help -d 'Print help'
+complete -c fr-mount -n "__fish_fr_mount_using_subcommand unmount" -l log -d 'Write a log to this file; FR_MOUNT_LOG sets what is logged (default: info)' -r -F
+complete -c fr-mount -n "__fish_fr_mount_using_subcommand unmount" -l all -d 'Every session of this user'
+complete -c fr-mount -n "__fish_fr_mount_using_subcommand unmount" -l force -d 'Unmount even if files are in use: whoever reads them gets errors'
+complete -c fr-mount -n "__fish_fr_mount_using_subcommand unmount" -l json -d 'Print results, and failures, as JSON on standard output'
+complete -c fr-mount -n "__fish_fr_mount_using_subcommand unmount" -s h -l help -d 'Print help'
+complete -c fr-mount -n "__fish_fr_mount_using_subcommand demo" -l log -d 'Write a log to this file; FR_MOUNT_LOG sets what is logged (default: info)' -r -F
+complete -c fr-mount -n "__fish_fr_mount_using_subcommand demo" -l check -d 'Check every file against known hashes, unmount and exit'
+complete -c fr-mount -n "__fish_fr_mount_using_subcommand demo" -l json -d 'Print results, and failures, as JSON on standard output'
+complete -c fr-mount -n "__fish_fr_mount_using_subcommand demo" -s h -l help -d 'Print help'
+complete -c fr-mount -n "__fish_fr_mount_using_subcommand daemon" -l log -d 'Write a log to this file; FR_MOUNT_LOG sets what is logged (default: info)' -r -F
+complete -c fr-mount -n "__fish_fr_mount_using_subcommand daemon" -l json -d 'Print results, and failures, as JSON on standard output'
+complete -c fr-mount -n "__fish_fr_mount_using_subcommand daemon" -s h -l help -d 'Print help'
+complete -c fr-mount -n "__fish_fr_mount_using_subcommand generate-docs" -l log -d 'Write a log to this file; FR_MOUNT_LOG sets what is logged (default: info)' -r -F
+complete -c fr-mount -n "__fish_fr_mount_using_subcommand generate-docs" -l json -d 'Print results, and failures, as JSON on standard output'
+complete -c fr-mount -n "__fish_fr_mount_using_subcommand generate-docs" -s h -l help -d 'Print help'
+complete -c fr-mount -n "__fish_fr_mount_using_subcommand help; and not __fish_seen_subcommand_from volumes status unmount demo daemon generate-docs help" -f -a "volumes" -d 'Show what is in a recovery point: disks, partitions, volumes; nothing is mounted'
+complete -c fr-mount -n "__fish_fr_mount_using_subcommand help; and not __fish_seen_subcommand_from volumes status unmount demo daemon generate-docs help" -f -a "status" -d 'Show the sessions of this user that are mounted'
+complete -c fr-mount -n "__fish_fr_mount_using_subcommand help; and not __fish_seen_subcommand_from volumes status unmount demo daemon generate-docs help" -f -a "unmount" -d 'Unmount a session, log out, and leave nothing behind'
+complete -c fr-mount -n "__fish_fr_mount_using_subcommand help; and not __fish_seen_subcommand_from volumes status unmount demo daemon generate-docs help" -f -a "demo" -d 'Serve, tunnel and mount a sample recovery point, all in this one process'
+complete -c fr-mount -n "__fish_fr_mount_using_subcommand help; and not __fish_seen_subcommand_from volumes status unmount demo daemon generate-docs help" -f -a "daemon" -d 'Run a session whose description comes on standard input; started by fr-mount itself'
+complete -c fr-mount -n "__fish_fr_mount_using_subcommand help; and not __fish_seen_subcommand_from volumes status unmount demo daemon generate-docs help" -f -a "generate-docs" -d 'Write manual pages and shell completions into a directory'
+complete -c fr-mount -n "__fish_fr_mount_using_subcommand help; and not __fish_seen_subcommand_from volumes status unmount demo daemon generate-docs help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
