@@ -16,7 +16,9 @@ const NODES_MAX: usize = 300;
 
 fn seed() -> &'static [u8] {
     static SEED: OnceLock<Vec<u8>> = OnceLock::new();
-    SEED.get_or_init(|| std::fs::read(std::env::var_os("FR_FUZZ_EXT4_IMAGE").expect("run it with fuzz/run-short")).unwrap())
+    SEED.get_or_init(|| {
+        std::fs::read(std::env::var_os("FR_FUZZ_EXT4_IMAGE").expect("run it with fuzz/run-short")).unwrap()
+    })
 }
 
 fuzz_target!(|data: &[u8]| {
