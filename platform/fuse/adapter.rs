@@ -1,57 +1,34 @@
-//! A `vfs::FileSystem` as the kernel's callbacks.
+//! A `vfs::FileSystem` as the kernel sees it: node numbers, listings with dots, open files, errors and panics.
 
 use crate::attr::{file_attr, file_type, no_attr};
 use crate::errno::errno;
 use crate::node_map::NodeMap;
 use crate::read_ahead::ReadAhead;
-use crate::{seek, xattrs};
-use fuser::{
-    BsdFileFlags, CopyFileRangeFlags, Errno, FileAttr, FileHandle, Filesystem, FopenFlags, Generation, INodeNo,
-    InitFlags, KernelConfig, LockOwner, OpenAccMode, OpenFlags, RenameFlags, ReplyAttr, ReplyCreate, ReplyData,
-    ReplyDirectory, ReplyDirectoryPlus, ReplyEmpty, ReplyEntry, ReplyLseek, ReplyOpen, ReplyStatfs, ReplyWrite,
-    ReplyXattr, Request, TimeOrNow, WriteFlags,
-};
-use std::cell::RefCell;
+use fuser::{Errno, FileAttr, FileHandle, INodeNo, ReplyXattr};
 use std::collections::HashMap;
-use std::ffi::OsStr;
-use std::io;
 use std::ops::ControlFlow;
-use std::os::unix::ffi::OsStrExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, SystemTime};
-use vfs::{Cursor, DirEntry, ErrorKind, FileSystem, FsInfo, NodeId, Stream};
+use vfs::{Cursor, DirEntry, ErrorKind, FileSystem, FsInfo, NodeId};
 
-/// Nothing ever changes: the kernel may keep what it was told for as long as the mount lives.
-const FOR_EVER: Duration = Duration::from_secs(10 * 365 * 86_400);
-/// The largest read in bytes; the kernel asks for no more than it was told to at the start.
-const READ_BYTES_MAX: u32 = 1 << 20;
-/// How many reads of its own the kernel keeps in flight.
-const BACKGROUND_MAX: u16 = 64;
 /// Offsets of a listing: `.` and `..` come first, and the file system's cursors after them.
 const AFTER_DOT: u64 = 1;
 const AFTER_DOT_DOT: u64 = 2;
 
-thread_local! {
-    /// What a read goes into on its way to the kernel.
-    static BUFFER: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
-}
-
 /// An open file.
 #[derive(Clone, Copy, Debug, Default)]
-struct OpenFile {
-    size: u64,
-    read_ahead: ReadAhead,
+pub(crate) struct OpenFile {
+    pub(crate) size: u64,
+    pub(crate) read_ahead: ReadAhead,
 }
 
 pub(crate) struct Adapter {
-    fs: Arc<dyn FileSystem>,
-    info: FsInfo,
-    map: NodeMap,
-    root: NodeId,
-    next_handle: AtomicU64,
+    pub(crate) fs: Arc<dyn FileSystem>,
+    pub(crate) info: FsInfo,
+    pub(crate) map: NodeMap,
+    pub(crate) root: NodeId,
+    pub(crate) next_handle: AtomicU64,
     open: Mutex<HashMap<u64, OpenFile>>,
     closed: Arc<AtomicBool>,
 }
@@ -65,7 +42,7 @@ impl Adapter {
     }
 
     /// Runs one call: an error becomes its number, a panic an input/output error of this call alone.
-    fn call<T>(&self, what: &str, node: NodeId, call: impl FnOnce() -> vfs::Result<T>) -> Result<T, Errno> {
+    pub(crate) fn call<T>(&self, what: &str, node: NodeId, call: impl FnOnce() -> vfs::Result<T>) -> Result<T, Errno> {
         if self.closed.load(Ordering::Relaxed) {
             return Err(errno(ErrorKind::Closed));
         }
@@ -87,13 +64,13 @@ impl Adapter {
         }
     }
 
-    fn attr(&self, node: NodeId, ino: INodeNo) -> Result<FileAttr, Errno> {
+    pub(crate) fn attr(&self, node: NodeId, ino: INodeNo) -> Result<FileAttr, Errno> {
         let attr = self.call("attributes", node, || self.fs.attr(node))?;
         Ok(file_attr(ino, &attr, self.info.block_size))
     }
 
     /// Lists a directory from an offset on, until `add` says that there is no more room.
-    fn list(
+    pub(crate) fn list(
         &self,
         ino: INodeNo,
         offset: u64,
@@ -123,7 +100,7 @@ impl Adapter {
         }
     }
 
-    fn reply_xattr(value: Result<Vec<u8>, Errno>, size: u32, reply: ReplyXattr) {
+    pub(crate) fn reply_xattr(value: Result<Vec<u8>, Errno>, size: u32, reply: ReplyXattr) {
         match value.map(|value| (u32::try_from(value.len()), value)) {
             Ok((Ok(length), _)) if size == 0 => reply.size(length),
             Ok((Ok(length), value)) if length <= size => reply.data(&value),
@@ -132,12 +109,12 @@ impl Adapter {
         }
     }
 
-    fn with_open<T>(&self, act: impl FnOnce(&mut HashMap<u64, OpenFile>) -> T) -> T {
+    pub(crate) fn with_open<T>(&self, act: impl FnOnce(&mut HashMap<u64, OpenFile>) -> T) -> T {
         act(&mut self.open.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Tells the file system what will be read next.
-    fn hint(&self, handle: FileHandle, node: NodeId, offset: u64, size: u32) {
+    pub(crate) fn hint(&self, handle: FileHandle, node: NodeId, offset: u64, size: u32) {
         let range = self.with_open(|open| {
             let file = open.get_mut(&handle.0)?;
             file.read_ahead.read(offset, u64::from(size), file.size)
@@ -152,359 +129,13 @@ impl Adapter {
     }
 }
 
-impl Filesystem for Adapter {
-    fn init(&mut self, _req: &Request, config: &mut KernelConfig) -> io::Result<()> {
-        for wanted in [
-            InitFlags::FUSE_POSIX_ACL,
-            InitFlags::FUSE_DO_READDIRPLUS,
-            InitFlags::FUSE_READDIRPLUS_AUTO,
-            InitFlags::FUSE_PARALLEL_DIROPS,
-            InitFlags::FUSE_CACHE_SYMLINKS,
-            InitFlags::FUSE_ASYNC_DIO,
-        ] {
-            // Older kernels lack some; all but the first only save time.
-            if config.add_capabilities(wanted).is_err() {
-                tracing::info!("this kernel's FUSE has no {wanted:?}");
-            }
-        }
-        // Each of them gives back what the kernel allows at most when asked for more.
-        let _ = config.set_max_write(READ_BYTES_MAX).or_else(|max| config.set_max_write(max));
-        let _ = config.set_max_readahead(u32::MAX).or_else(|max| config.set_max_readahead(max));
-        let _ = config.set_max_background(BACKGROUND_MAX).or_else(|max| config.set_max_background(max));
-        Ok(())
-    }
-
-    fn lookup(&self, _req: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEntry) {
-        let dir = self.map.node(parent);
-        let found = self.call("lookup", dir, || match self.fs.lookup(dir, name.as_bytes()) {
-            Ok(node) => Ok(Some(node)),
-            Err(error) if error.kind == ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(error),
-        });
-        match found {
-            Ok(Some(node)) => match self.attr(node, self.map.number(node)) {
-                Ok(attr) => reply.entry(&FOR_EVER, &attr, Generation(0)),
-                Err(error) => reply.error(error),
-            },
-            // A node of number 0: the kernel remembers that there is none.
-            Ok(None) => reply.entry(&FOR_EVER, &no_attr(), Generation(0)),
-            Err(error) => reply.error(error),
-        }
-    }
-
-    fn getattr(&self, _req: &Request, ino: INodeNo, _fh: Option<FileHandle>, reply: ReplyAttr) {
-        let node = self.map.node(ino);
-        // Users see the number on the disk, of the root too.
-        let shown = if node == self.root { INodeNo(node.0) } else { ino };
-        match self.attr(node, shown) {
-            Ok(attr) => reply.attr(&FOR_EVER, &attr),
-            Err(error) => reply.error(error),
-        }
-    }
-
-    fn readlink(&self, _req: &Request, ino: INodeNo, reply: ReplyData) {
-        let node = self.map.node(ino);
-        match self.call("link target", node, || self.fs.read_link(node)) {
-            Ok(target) => reply.data(&target),
-            Err(error) => reply.error(error),
-        }
-    }
-
-    fn open(&self, _req: &Request, ino: INodeNo, flags: OpenFlags, reply: ReplyOpen) {
-        if flags.acc_mode() != OpenAccMode::O_RDONLY {
-            reply.error(Errno::EROFS);
-            return;
-        }
-        let node = self.map.node(ino);
-        match self.call("open", node, || self.fs.attr(node)) {
-            Ok(attr) => {
-                let handle = self.next_handle.fetch_add(1, Ordering::Relaxed);
-                let file = OpenFile { size: attr.size, read_ahead: ReadAhead::default() };
-                self.with_open(|open| open.insert(handle, file));
-                reply.opened(FileHandle(handle), FopenFlags::FOPEN_KEEP_CACHE | FopenFlags::FOPEN_NOFLUSH);
-            }
-            Err(error) => reply.error(error),
-        }
-    }
-
-    fn read(
-        &self,
-        _req: &Request,
-        ino: INodeNo,
-        fh: FileHandle,
-        offset: u64,
-        size: u32,
-        _flags: OpenFlags,
-        _lock_owner: Option<LockOwner>,
-        reply: ReplyData,
-    ) {
-        let node = self.map.node(ino);
-        self.hint(fh, node, offset, size);
-        BUFFER.with_borrow_mut(|buffer| {
-            let length = usize::try_from(size).unwrap_or_default();
-            if buffer.len() < length {
-                buffer.resize(length, 0);
-            }
-            let Some(room) = buffer.get_mut(..length) else { return reply.error(Errno::EIO) };
-            let read = self.call("read", node, || self.fs.read_at(node, Stream::Main, offset, room));
-            match read.map(|length| buffer.get(..length)) {
-                Ok(Some(data)) => reply.data(data),
-                Ok(None) => reply.error(Errno::EIO),
-                Err(error) => reply.error(error),
-            }
-        });
-    }
-
-    fn flush(&self, _req: &Request, _ino: INodeNo, _fh: FileHandle, _owner: LockOwner, reply: ReplyEmpty) {
-        reply.ok();
-    }
-
-    fn release(
-        &self,
-        _req: &Request,
-        _ino: INodeNo,
-        fh: FileHandle,
-        _flags: OpenFlags,
-        _lock_owner: Option<LockOwner>,
-        _flush: bool,
-        reply: ReplyEmpty,
-    ) {
-        self.with_open(|open| open.remove(&fh.0));
-        reply.ok();
-    }
-
-    fn fsync(&self, _req: &Request, _ino: INodeNo, _fh: FileHandle, _datasync: bool, reply: ReplyEmpty) {
-        reply.ok();
-    }
-
-    fn fsyncdir(&self, _req: &Request, _ino: INodeNo, _fh: FileHandle, _datasync: bool, reply: ReplyEmpty) {
-        reply.ok();
-    }
-
-    fn opendir(&self, _req: &Request, _ino: INodeNo, _flags: OpenFlags, reply: ReplyOpen) {
-        reply.opened(FileHandle(0), FopenFlags::FOPEN_KEEP_CACHE | FopenFlags::FOPEN_CACHE_DIR);
-    }
-
-    fn readdir(&self, _req: &Request, ino: INodeNo, _fh: FileHandle, offset: u64, mut reply: ReplyDirectory) {
-        let listed = self.list(ino, offset, |entry, next| {
-            let kind = entry.file_type.or_else(|| self.fs.attr(entry.node).ok().map(|attr| attr.file_type));
-            let kind = kind.map_or(fuser::FileType::RegularFile, file_type);
-            flow(reply.add(INodeNo(entry.node.0), next, kind, OsStr::from_bytes(entry.name)))
-        });
-        match listed {
-            Ok(()) => reply.ok(),
-            Err(error) => reply.error(error),
-        }
-    }
-
-    fn readdirplus(&self, _req: &Request, ino: INodeNo, _fh: FileHandle, offset: u64, mut reply: ReplyDirectoryPlus) {
-        let listed = self.list(ino, offset, |entry, next| {
-            let ino = self.map.number(entry.node);
-            let is_dot = matches!(entry.name, b"." | b"..");
-            let attr = if is_dot { Err(Errno::ENOENT) } else { self.attr(entry.node, ino) };
-            // The kernel looks at nothing but the name of the dots. A node that cannot be read is listed all the same,
-            // with attributes that hold for no time: whoever wants to know more gets the error.
-            let (ttl, attr) = attr.map_or_else(|_| (Duration::ZERO, listed_only(ino, entry)), |attr| (FOR_EVER, attr));
-            let name = OsStr::from_bytes(entry.name);
-            flow(reply.add(ino, next, name, &ttl, &attr, Generation(0)))
-        });
-        match listed {
-            Ok(()) => reply.ok(),
-            Err(error) => reply.error(error),
-        }
-    }
-
-    fn statfs(&self, _req: &Request, _ino: INodeNo, reply: ReplyStatfs) {
-        let info = &self.info;
-        reply.statfs(
-            info.blocks,
-            info.blocks_free,
-            info.blocks_available,
-            info.inodes,
-            info.inodes_free,
-            info.block_size,
-            info.name_bytes_max,
-            info.block_size,
-        );
-    }
-
-    fn getxattr(&self, req: &Request, ino: INodeNo, name: &OsStr, size: u32, reply: ReplyXattr) {
-        let node = self.map.node(ino);
-        let value = self.call("extended attribute", node, || xattrs::get(&*self.fs, node, name.as_bytes(), req.uid()));
-        Self::reply_xattr(value, size, reply);
-    }
-
-    fn listxattr(&self, req: &Request, ino: INodeNo, size: u32, reply: ReplyXattr) {
-        let node = self.map.node(ino);
-        let names = self.call("extended attributes", node, || xattrs::list(&*self.fs, node, req.uid()));
-        Self::reply_xattr(names, size, reply);
-    }
-
-    fn lseek(&self, _req: &Request, ino: INodeNo, _fh: FileHandle, offset: i64, whence: i32, reply: ReplyLseek) {
-        let node = self.map.node(ino);
-        if !matches!(whence, seek::SEEK_DATA | seek::SEEK_HOLE) {
-            reply.error(Errno::EINVAL);
-            return;
-        }
-        let Ok(from) = u64::try_from(offset) else { return reply.error(Errno::ENXIO) };
-        match self.call("seek", node, || seek::seek(&*self.fs, node, from, whence)) {
-            Ok(found) => match found.and_then(|offset| i64::try_from(offset).ok()) {
-                Some(offset) => reply.offset(offset),
-                None => reply.error(Errno::ENXIO),
-            },
-            Err(error) => reply.error(error),
-        }
-    }
-
-    // What follows would write.
-
-    fn setattr(
-        &self,
-        _req: &Request,
-        _ino: INodeNo,
-        _mode: Option<u32>,
-        _uid: Option<u32>,
-        _gid: Option<u32>,
-        _size: Option<u64>,
-        _atime: Option<TimeOrNow>,
-        _mtime: Option<TimeOrNow>,
-        _ctime: Option<SystemTime>,
-        _fh: Option<FileHandle>,
-        _crtime: Option<SystemTime>,
-        _chgtime: Option<SystemTime>,
-        _bkuptime: Option<SystemTime>,
-        _flags: Option<BsdFileFlags>,
-        reply: ReplyAttr,
-    ) {
-        reply.error(Errno::EROFS);
-    }
-
-    fn mknod(
-        &self,
-        _req: &Request,
-        _parent: INodeNo,
-        _name: &OsStr,
-        _mode: u32,
-        _umask: u32,
-        _rdev: u32,
-        reply: ReplyEntry,
-    ) {
-        reply.error(Errno::EROFS);
-    }
-
-    fn mkdir(&self, _req: &Request, _parent: INodeNo, _name: &OsStr, _mode: u32, _umask: u32, reply: ReplyEntry) {
-        reply.error(Errno::EROFS);
-    }
-
-    fn unlink(&self, _req: &Request, _parent: INodeNo, _name: &OsStr, reply: ReplyEmpty) {
-        reply.error(Errno::EROFS);
-    }
-
-    fn rmdir(&self, _req: &Request, _parent: INodeNo, _name: &OsStr, reply: ReplyEmpty) {
-        reply.error(Errno::EROFS);
-    }
-
-    fn symlink(&self, _req: &Request, _parent: INodeNo, _name: &OsStr, _target: &Path, reply: ReplyEntry) {
-        reply.error(Errno::EROFS);
-    }
-
-    fn rename(
-        &self,
-        _req: &Request,
-        _parent: INodeNo,
-        _name: &OsStr,
-        _newparent: INodeNo,
-        _newname: &OsStr,
-        _flags: RenameFlags,
-        reply: ReplyEmpty,
-    ) {
-        reply.error(Errno::EROFS);
-    }
-
-    fn link(&self, _req: &Request, _ino: INodeNo, _newparent: INodeNo, _newname: &OsStr, reply: ReplyEntry) {
-        reply.error(Errno::EROFS);
-    }
-
-    fn create(
-        &self,
-        _req: &Request,
-        _parent: INodeNo,
-        _name: &OsStr,
-        _mode: u32,
-        _umask: u32,
-        _flags: i32,
-        reply: ReplyCreate,
-    ) {
-        reply.error(Errno::EROFS);
-    }
-
-    fn write(
-        &self,
-        _req: &Request,
-        _ino: INodeNo,
-        _fh: FileHandle,
-        _offset: u64,
-        _data: &[u8],
-        _write_flags: WriteFlags,
-        _flags: OpenFlags,
-        _lock_owner: Option<LockOwner>,
-        reply: ReplyWrite,
-    ) {
-        reply.error(Errno::EROFS);
-    }
-
-    fn fallocate(
-        &self,
-        _req: &Request,
-        _ino: INodeNo,
-        _fh: FileHandle,
-        _offset: u64,
-        _length: u64,
-        _mode: i32,
-        reply: ReplyEmpty,
-    ) {
-        reply.error(Errno::EROFS);
-    }
-
-    fn copy_file_range(
-        &self,
-        _req: &Request,
-        _ino_in: INodeNo,
-        _fh_in: FileHandle,
-        _offset_in: u64,
-        _ino_out: INodeNo,
-        _fh_out: FileHandle,
-        _offset_out: u64,
-        _len: u64,
-        _flags: CopyFileRangeFlags,
-        reply: ReplyWrite,
-    ) {
-        reply.error(Errno::EROFS);
-    }
-
-    fn setxattr(
-        &self,
-        _req: &Request,
-        _ino: INodeNo,
-        _name: &OsStr,
-        _value: &[u8],
-        _flags: i32,
-        _position: u32,
-        reply: ReplyEmpty,
-    ) {
-        reply.error(Errno::EROFS);
-    }
-
-    fn removexattr(&self, _req: &Request, _ino: INodeNo, _name: &OsStr, reply: ReplyEmpty) {
-        reply.error(Errno::EROFS);
-    }
-}
-
-fn listed_only(ino: INodeNo, entry: &DirEntry<'_>) -> FileAttr {
+/// Attributes for a listing and nothing else.
+pub(crate) fn listed_only(ino: INodeNo, entry: &DirEntry<'_>) -> FileAttr {
     let kind = entry.file_type.map_or(fuser::FileType::RegularFile, file_type);
     FileAttr { ino, kind, nlink: 1, ..no_attr() }
 }
 
-const fn flow(full: bool) -> ControlFlow<()> {
+/// Whether a listing goes on.
+pub(crate) const fn flow(full: bool) -> ControlFlow<()> {
     if full { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
 }

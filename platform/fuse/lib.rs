@@ -7,6 +7,7 @@
 
 mod adapter;
 mod attr;
+mod callbacks;
 mod errno;
 mod error;
 mod holders;

@@ -32,6 +32,11 @@ pub struct Cli {
     pub(crate) log: Option<PathBuf>,
 }
 
+/// Whether this is the name of a command.
+pub(crate) fn is_command(name: &str) -> bool {
+    <Cli as clap::CommandFactory>::command().get_subcommands().any(|command| command.get_name() == name)
+}
+
 /// What to mount and where.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct MountArgs {
@@ -257,6 +262,12 @@ mod tests {
         assert!(parse(&["--read-only"]).is_err());
         assert!(parse(&["volumes"]).is_err());
         assert!(parse(&[]).is_err());
+    }
+
+    #[test]
+    fn an_option_before_the_command_makes_it_an_operand_that_is_recognised() {
+        let cli = parse(&["--json", "unmount", "/mnt"]).unwrap();
+        assert!(is_command(&cli.mount.operands[0]) && !is_command("disk.img"));
     }
 
     #[test]

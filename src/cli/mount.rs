@@ -22,6 +22,10 @@ fn job(mut args: MountArgs, log: Option<PathBuf>) -> Result<Job, Failure> {
     if args.read_write {
         return Err(Failure::usage("fr-mount never writes to a recovery point: there is only --read-only"));
     }
+    if let Some(command) = args.operands.first().filter(|first| crate::args::is_command(first)) {
+        let message = format!("options come after the command: fr-mount {command} [OPTIONS]");
+        return Err(Failure::usage(message));
+    }
     let mount_point = args.operands.pop().filter(|_| !args.operands.is_empty());
     let mount_point =
         mount_point.ok_or_else(|| Failure::usage("name a SOURCE and a MOUNTPOINT; see fr-mount --help"))?;

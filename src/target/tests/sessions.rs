@@ -151,6 +151,7 @@ async fn a_connection_that_does_not_log_in_is_closed() {
 async fn no_more_connections_than_configured_are_open() {
     let mut config = config(vec![]);
     config.connections_max = 1;
+    config.login_timeout = Duration::from_secs(3600);
     let target = serve(config).await;
     let mut first = Initiator::log_in(&target).await;
     Initiator::connect(&target).await.assert_closed().await;
