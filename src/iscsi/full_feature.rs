@@ -51,6 +51,8 @@ pub(crate) struct FullFeature {
     sent: BTreeMap<u32, Sent>,
     /// Immediate PDUs that have to be sent.
     urgent: VecDeque<Urgent>,
+    /// How many commands may be without an answer.
+    in_flight_max: usize,
     /// The tags of NOP-Out and Logout that are not answered yet.
     ping: Option<u32>,
     logout: Option<u32>,
@@ -74,9 +76,16 @@ impl FullFeature {
             waiting: VecDeque::new(),
             sent: BTreeMap::new(),
             urgent: VecDeque::new(),
+            in_flight_max: usize::MAX,
             ping: None,
             logout: None,
         }
+    }
+
+    /// Begins with one command at a time, twice as many after each answer: where connections break again and again, the
+    /// first answer comes before the next break.
+    pub(crate) const fn start_slowly(&mut self) {
+        self.in_flight_max = 1;
     }
 
     /// Takes a command, to be sent when the window lets it.
@@ -127,7 +136,7 @@ impl FullFeature {
             Some(Urgent::Logout(tag)) => return Some(logout(tag, immediate)),
             None => {}
         }
-        if self.logout.is_some() || self.waiting.is_empty() {
+        if self.logout.is_some() || self.waiting.is_empty() || self.sent.len() >= self.in_flight_max {
             return None;
         }
         let cmd_sn = self.window.take()?;
@@ -178,6 +187,7 @@ impl FullFeature {
             return Ok(None);
         }
         let Some(Sent { task, received, .. }) = self.sent.remove(&tag) else { return Ok(None) };
+        self.in_flight_max = self.in_flight_max.saturating_mul(2);
         let verdict = received.finish_with_data(&task.command, part);
         Ok(verdict.map(|verdict| Event::Answered(task, verdict)))
     }
@@ -186,6 +196,7 @@ impl FullFeature {
         self.status(response.numbers)?;
         let sent = self.sent.remove(&response.initiator_task_tag);
         let Sent { task, received, .. } = sent.ok_or_else(|| Error::protocol("a status for no command"))?;
+        self.in_flight_max = self.in_flight_max.saturating_mul(2);
         let verdict = received.finish(&task.command, response);
         Ok(Some(Event::Answered(task, verdict)))
     }

@@ -103,6 +103,28 @@ async fn unanswered_reads_are_sent_again_on_the_next_connection() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_target_that_breaks_down_under_many_commands_is_asked_one_at_a_time() {
+    let (dial, mut listener) = listen();
+    tokio::spawn(async move {
+        loop {
+            let mut connection = accept(&mut listener).await;
+            // A second command before the first is answered ends it all.
+            while let Some(command) = connection.next_read().await {
+                if timeout(Duration::from_millis(10), connection.next_read()).await.is_ok() {
+                    break;
+                }
+                connection.serve(&command).await;
+            }
+        }
+    });
+    let (_session, lun) = open(dial, config()).await;
+    let reads: Vec<_> = (0..20).map(|index| (index, read(&lun, index * 8, 8))).collect();
+    for (index, receiver) in reads {
+        assert_eq!(answer(receiver).await.unwrap(), content(index * 8, 8));
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_target_that_stays_away_ends_reads_after_the_time_out_and_may_come_back() {
     let (dial, mut listener) = listen();
     let (gone, is_gone) = oneshot::channel();

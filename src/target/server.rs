@@ -131,8 +131,9 @@ impl Server {
     }
 
     fn admit(&self, stream: TcpStream, tasks: &mut JoinSet<()>) {
-        if tasks.len() >= self.shared.config.connections_max {
-            tracing::warn!("refused a connection: {} are open", tasks.len());
+        let open = self.connections.load(Ordering::Relaxed);
+        if open >= self.shared.config.connections_max {
+            tracing::warn!("refused a connection: {open} are open");
             return;
         }
         let guard = CountGuard::new(&self.connections);

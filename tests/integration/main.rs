@@ -25,6 +25,8 @@ mod demo;
 #[cfg(target_os = "linux")]
 mod many_disks;
 #[cfg(target_os = "linux")]
+mod misdeeds;
+#[cfg(target_os = "linux")]
 mod mountpoint;
 #[cfg(target_os = "linux")]
 mod recovery;

@@ -47,6 +47,8 @@ const BUSY_MAX: Duration = Duration::from_secs(60);
 /// A target that asked us to leave has this long to confirm it, and one that we leave too.
 const LOGOUT_MAX: Duration = Duration::from_secs(5);
 
+/// After so many connections without an answer, the next begins with one command at a time.
+const FRUITLESS_MAX: u32 = 3;
 /// A connection that lasted so long was a good one, whether or not something was read.
 const LASTING: Duration = Duration::from_secs(10);
 
@@ -257,6 +259,9 @@ impl<'a> Serving<'a> {
 
     /// Sends what was held.
     fn release(&mut self) {
+        if self.driver.fruitless >= FRUITLESS_MAX {
+            self.state.start_slowly();
+        }
         for task in std::mem::take(&mut self.driver.held) {
             if task.sent >= SENDS_MAX {
                 let message = format!("{} was sent {SENDS_MAX} times without an answer", task.command.name());

@@ -87,7 +87,7 @@ pub struct DataIn {
     pub lun: LunNumber,
     /// Initiator task tag.
     pub initiator_task_tag: u32,
-    /// [`RESERVED_TAG`] unless A is set.
+    /// [`super::RESERVED_TAG`] unless A is set.
     pub target_transfer_tag: u32,
     /// Sequence numbers; StatSN is of meaning only if there is a status.
     pub numbers: StatusNumbers,
