@@ -104,7 +104,7 @@ fn a_block_that_the_disk_cannot_read_is_an_error_there_and_nowhere_else() {
         let mut piece = vec![0; length];
         file.read_exact_at(&mut piece, offset as u64).map(|()| piece)
     };
-    let error = read(middle, 512).err().expect("the block cannot be read");
+    let error = read(middle, 512).expect_err("the block cannot be read");
     assert_eq!(rustix::io::Errno::from_io_error(&error), Some(rustix::io::Errno::IO));
     // What is read together with it is lost with it, and no more.
     let around = 1 << 20;
