@@ -19,7 +19,7 @@ pub enum MountPointProblem {
     /// There are files in it, which the mount would hide.
     #[error("the mount point '{}' is not empty: choose an empty directory", .0.display())]
     NotEmpty(PathBuf),
-    /// Something is mounted there.
+    /// Something is mounted there, or below.
     #[error("the mount point '{}' is taken by a mount of '{by}': unmount that or choose another directory", .path.display())]
     Taken {
         /// The mount point.
@@ -49,7 +49,8 @@ pub fn check_mount_point(path: &Path) -> Result<(), MountPointProblem> {
     };
     // A mount whose daemon is gone cannot be looked at, so that this comes first.
     let absolute = path.canonicalize().or_else(|_| std::path::absolute(path)).map_err(unusable)?;
-    if let Some(mount) = kernel::mounted_at(&absolute).map_err(unusable)? {
+    let mounts = kernel::mounts().map_err(unusable)?;
+    if let Some(mount) = mounts.into_iter().rfind(|mount| mount.mount_point.starts_with(&absolute)) {
         return Err(MountPointProblem::Taken { path: path.to_owned(), by: mount.source });
     }
     if !fs::metadata(path).map_err(unusable)?.is_dir() {
