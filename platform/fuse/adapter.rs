@@ -3,50 +3,39 @@
 use crate::attr::{file_attr, file_type, no_attr};
 use crate::errno::errno;
 use crate::node_map::NodeMap;
-use crate::read_ahead::ReadAhead;
+use crate::open_files::OpenFiles;
 use fuser::{Errno, FileAttr, FileHandle, INodeNo, ReplyXattr};
-use std::collections::HashMap;
 use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use vfs::{Cursor, DirEntry, ErrorKind, FileSystem, FsInfo, NodeId};
 
 /// Offsets of a listing: `.` and `..` come first, and the file system's cursors after them.
 const AFTER_DOT: u64 = 1;
 const AFTER_DOT_DOT: u64 = 2;
 
-/// An open file.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct OpenFile {
-    pub(crate) size: u64,
-    pub(crate) read_ahead: ReadAhead,
-}
-
 pub(crate) struct Adapter {
     pub(crate) fs: Arc<dyn FileSystem>,
     pub(crate) info: FsInfo,
     pub(crate) map: NodeMap,
     pub(crate) root: NodeId,
-    pub(crate) next_handle: AtomicU64,
-    open: Mutex<HashMap<u64, OpenFile>>,
-    closed: Arc<AtomicBool>,
+    pub(crate) open_files: Arc<OpenFiles>,
 }
 
 impl Adapter {
-    /// Once `closed` is set, nothing is answered but that the file system is gone.
-    pub(crate) fn new(fs: Arc<dyn FileSystem>, closed: Arc<AtomicBool>) -> Self {
+    pub(crate) fn new(fs: Arc<dyn FileSystem>, open_files: Arc<OpenFiles>) -> Self {
         let (info, root) = (fs.info(), fs.root());
-        let (map, next_handle, open) = (NodeMap::new(root), AtomicU64::new(1), Mutex::default());
-        Self { fs, info, map, root, next_handle, open, closed }
+        Self { fs, info, map: NodeMap::new(root), root, open_files }
     }
 
     /// Runs one call: an error becomes its number, a panic an input/output error of this call alone.
     pub(crate) fn call<T>(&self, what: &str, node: NodeId, call: impl FnOnce() -> vfs::Result<T>) -> Result<T, Errno> {
-        if self.closed.load(Ordering::Relaxed) {
+        if self.open_files.is_closed() {
             return Err(errno(ErrorKind::Closed));
         }
         match catch_unwind(AssertUnwindSafe(call)) {
+            // What was asked before the end is not answered after it.
+            Ok(Ok(_)) if self.open_files.is_closed() => Err(errno(ErrorKind::Closed)),
             Ok(Ok(value)) => Ok(value),
             Ok(Err(error)) => {
                 match error.kind {
@@ -109,16 +98,9 @@ impl Adapter {
         }
     }
 
-    pub(crate) fn with_open<T>(&self, act: impl FnOnce(&mut HashMap<u64, OpenFile>) -> T) -> T {
-        act(&mut self.open.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-
     /// Tells the file system what will be read next.
     pub(crate) fn hint(&self, handle: FileHandle, node: NodeId, offset: u64, size: u32) {
-        let range = self.with_open(|open| {
-            let file = open.get_mut(&handle.0)?;
-            file.read_ahead.read(offset, u64::from(size), file.size)
-        });
+        let range = self.open_files.read(handle, offset, size);
         if let Some(range) = range {
             // A hint that fails costs time and nothing else.
             let _ = self.call("read-ahead", node, || {

@@ -1,8 +1,7 @@
 //! The kernel's callbacks, answered by an [`Adapter`].
 
-use crate::adapter::{Adapter, OpenFile, flow, listed_only};
+use crate::adapter::{Adapter, flow, listed_only};
 use crate::attr::{file_type, no_attr};
-use crate::read_ahead::ReadAhead;
 use crate::{seek, xattrs};
 use fuser::{
     BsdFileFlags, CopyFileRangeFlags, Errno, FileHandle, Filesystem, FopenFlags, Generation, INodeNo, InitFlags,
@@ -15,7 +14,6 @@ use std::ffi::OsStr;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
-use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime};
 use vfs::{ErrorKind, Stream};
 
@@ -54,6 +52,10 @@ impl Filesystem for Adapter {
 
     fn lookup(&self, _req: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEntry) {
         let dir = self.map.node(parent);
+        if name.len() > usize::try_from(self.info.name_bytes_max).unwrap_or(usize::MAX) {
+            reply.error(Errno::ENAMETOOLONG);
+            return;
+        }
         let found = self.call("lookup", dir, || match self.fs.lookup(dir, name.as_bytes()) {
             Ok(node) => Ok(Some(node)),
             Err(error) if error.kind == ErrorKind::NotFound => Ok(None),
@@ -96,10 +98,8 @@ impl Filesystem for Adapter {
         let node = self.map.node(ino);
         match self.call("open", node, || self.fs.attr(node)) {
             Ok(attr) => {
-                let handle = self.next_handle.fetch_add(1, Ordering::Relaxed);
-                let file = OpenFile { size: attr.size, read_ahead: ReadAhead::default() };
-                self.with_open(|open| open.insert(handle, file));
-                reply.opened(FileHandle(handle), FopenFlags::FOPEN_KEEP_CACHE | FopenFlags::FOPEN_NOFLUSH);
+                let handle = self.open_files.open(ino, attr.size);
+                reply.opened(handle, FopenFlags::FOPEN_KEEP_CACHE | FopenFlags::FOPEN_NOFLUSH);
             }
             Err(error) => reply.error(error),
         }
@@ -147,7 +147,7 @@ impl Filesystem for Adapter {
         _flush: bool,
         reply: ReplyEmpty,
     ) {
-        self.with_open(|open| open.remove(&fh.0));
+        self.open_files.release(fh);
         reply.ok();
     }
 
@@ -177,10 +177,11 @@ impl Filesystem for Adapter {
 
     fn readdirplus(&self, _req: &Request, ino: INodeNo, _fh: FileHandle, offset: u64, mut reply: ReplyDirectoryPlus) {
         let listed = self.list(ino, offset, |entry, next| {
-            let ino = self.map.number(entry.node);
             let is_dot = matches!(entry.name, b"." | b"..");
+            // The kernel takes no node from the dots, so that theirs is the number that users see.
+            let ino = if is_dot { INodeNo(entry.node.0) } else { self.map.number(entry.node) };
             let attr = if is_dot { Err(Errno::ENOENT) } else { self.attr(entry.node, ino) };
-            // The kernel looks at nothing but the name of the dots. A node that cannot be read is listed all the same,
+            // A node that cannot be read is listed all the same,
             // with attributes that hold for no time: whoever wants to know more gets the error.
             let (ttl, attr) = attr.map_or_else(|_| (Duration::ZERO, listed_only(ino, entry)), |attr| (FOR_EVER, attr));
             let name = OsStr::from_bytes(entry.name);

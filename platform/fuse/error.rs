@@ -32,9 +32,13 @@ impl Error {
 /// What went wrong, in words and without the number that the operating system gives it.
 pub(crate) fn reason(error: &io::Error) -> String {
     let text = error.to_string();
-    match text.find(" (os error ") {
-        Some(end) => text.get(..end).unwrap_or_default().to_lowercase(),
-        None => text,
+    if let Some((words, _)) = text.split_once(" (os error ") {
+        return words.to_lowercase();
+    }
+    // fuser tells the whole call before the reason: `... flags=MsFlags(MS_RDONLY): ENODEV: No such device`.
+    match text.strip_prefix("Error calling mount()").and_then(|call| call.rsplit(": ").next()) {
+        Some(words) => words.to_lowercase(),
+        None => text.trim().to_owned(),
     }
 }
 
@@ -46,6 +50,8 @@ mod tests {
     fn reasons_have_no_numbers() {
         let missing = std::fs::File::open("/nonexistent/file").unwrap_err();
         assert_eq!(reason(&missing), "no such file or directory");
-        assert_eq!(reason(&io::Error::other("fusermount3 said no")), "fusermount3 said no");
+        assert_eq!(reason(&io::Error::other("fusermount3: no\n")), "fusermount3: no");
+        let call = r#"Error calling mount() at "/x" with "fd=3" and flags=MsFlags(MS_RDONLY): ENODEV: No such device"#;
+        assert_eq!(reason(&io::Error::other(call)), "no such device");
     }
 }

@@ -15,6 +15,7 @@ mod kernel;
 mod mount;
 mod mount_point;
 mod node_map;
+mod open_files;
 mod read_ahead;
 mod seek;
 mod xattrs;

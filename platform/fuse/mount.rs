@@ -3,20 +3,24 @@
 use crate::adapter::Adapter;
 use crate::error::reason;
 use crate::kernel::{self, MountEntry};
+use crate::open_files::OpenFiles;
 use crate::{Error, ErrorKind, holders};
 use fuser::{BackgroundSession, Config, MountOption, Session, SessionACL};
 use rustix::mount::UnmountFlags;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 use vfs::FileSystem;
 
 /// What /proc/mounts shows as the type, after `fuse.`.
 const SUBTYPE: &str = "fr-mount";
 /// How sources begin that we mounted.
 const SOURCE_PREFIX: &str = "fr-mount:";
+const FUSERMOUNT_MISSING: &str =
+    "the program fusermount3, which ordinary users need for it, is missing: install the package fuse3";
 
 /// How to mount.
 #[derive(Clone, Debug)]
@@ -47,11 +51,10 @@ pub enum How {
 /// A mounted file system. Dropping it unmounts it by force.
 #[derive(Debug)]
 pub struct Mount {
-    path: PathBuf,
-    minor: u32,
+    /// How the kernel lists it. Not its device number alone: the kernel gives that to the next mount at once.
+    entry: MountEntry,
     session: Option<BackgroundSession>,
-    /// Set when nothing may be answered any more.
-    closed: Arc<AtomicBool>,
+    open_files: Arc<OpenFiles>,
 }
 
 /// Mounts a file system at `at`.
@@ -63,11 +66,13 @@ pub struct Mount {
 /// When FUSE is not there, or the operating system does not let us mount.
 pub fn mount(fs: Arc<dyn FileSystem>, at: &Path, options: &MountOptions) -> Result<Mount, Error> {
     let failed = |error: io::Error| mount_error(at, &error);
-    let path = at.canonicalize().map_err(failed)?;
+    let unusable =
+        |error| Error::new(ErrorKind::Setup, format!("cannot mount at '{}': {}", at.display(), reason(&error)));
+    let path = at.canonicalize().map_err(unusable)?;
     let is_root = rustix::process::geteuid().is_root();
     let mut config = Config::default();
     config.mount_options = vec![
-        MountOption::FSName(options.source_name.clone()),
+        MountOption::FSName(source(&options.source_name)),
         MountOption::Subtype(SUBTYPE.to_owned()),
         MountOption::RO,
         MountOption::NoDev,
@@ -78,27 +83,34 @@ pub fn mount(fs: Arc<dyn FileSystem>, at: &Path, options: &MountOptions) -> Resu
     config.acl = if is_root { SessionACL::All } else { SessionACL::Owner };
     config.n_threads = Some(options.threads.max(1));
     config.clone_fd = true;
-    let closed = Arc::new(AtomicBool::new(false));
-    let adapter = Adapter::new(fs, Arc::clone(&closed));
+    let open_files = Arc::new(OpenFiles::default());
+    let adapter = Adapter::new(fs, Arc::clone(&open_files));
     let session = Session::new(adapter, &path, &config).and_then(Session::spawn).map_err(failed)?;
     let entry = kernel::mounted_at(&path).map_err(failed)?;
-    let minor =
-        entry.map(|entry| entry.minor).ok_or_else(|| failed(io::Error::other("it is not mounted after all")))?;
-    if is_root && let Err(error) = kernel::set_read_ahead(minor, options.read_ahead_kib) {
+    let entry = entry.ok_or_else(|| failed(io::Error::other("it is not mounted after all")))?;
+    if is_root && let Err(error) = kernel::set_read_ahead(entry.minor, options.read_ahead_kib) {
         tracing::debug!("the kernel's read-ahead stays as it is: {error}");
     }
-    Ok(Mount { path, minor, session: Some(session), closed })
+    Ok(Mount { entry, session: Some(session), open_files })
+}
+
+/// A source name as one mount option: a comma would begin another, and names come from labels on disks.
+fn source(name: &str) -> String {
+    name.chars().map(|c| if matches!(c, ',' | '\\') || c.is_control() { '_' } else { c }).collect()
 }
 
 fn mount_error(at: &Path, error: &io::Error) -> Error {
     let is_root = rustix::process::geteuid().is_root();
     let advice = match error.kind() {
         _ if !Path::new("/dev/fuse").exists() => {
-            "there is no /dev/fuse: load the kernel module (modprobe fuse)".to_owned()
+            "there is no /dev/fuse: load the kernel module (modprobe fuse); in a container: --device /dev/fuse"
+                .to_owned()
         }
-        io::ErrorKind::NotFound if !is_root => {
-            "the program fusermount3 is missing: install the package fuse3, or mount as root".to_owned()
+        // The helper is only looked for when we are not let do it ourselves.
+        io::ErrorKind::NotFound if is_root => {
+            "not permitted; in a container: --cap-add SYS_ADMIN --device /dev/fuse".to_owned()
         }
+        io::ErrorKind::NotFound => FUSERMOUNT_MISSING.to_owned(),
         io::ErrorKind::PermissionDenied => {
             "not permitted: the directory has to be yours, and FUSE allowed here (in a container: --device /dev/fuse)"
                 .to_owned()
@@ -112,51 +124,88 @@ impl Mount {
     /// Where it is.
     #[must_use]
     pub fn path(&self) -> &Path {
-        &self.path
+        &self.entry.mount_point
     }
 
     /// Whether it is still there; somebody else may have unmounted it.
     #[must_use]
     pub fn is_mounted(&self) -> bool {
         let served = self.session.as_ref().is_some_and(|session| !session.guard.is_finished());
-        served && self.entry().is_some()
+        // When the kernel cannot be asked, nothing says that it is gone.
+        served && self.is_listed().unwrap_or(true)
     }
 
-    fn entry(&self) -> Option<MountEntry> {
-        let mounts = kernel::mounts().ok()?;
-        mounts.into_iter().find(|entry| entry.mount_point == self.path && entry.minor == self.minor)
+    fn is_listed(&self) -> io::Result<bool> {
+        Ok(kernel::mounts()?.contains(&self.entry))
     }
 
     /// Unmounts; does nothing if it is not mounted any more.
     ///
+    /// Afterwards nothing can be read, not even through copies of the mount elsewhere (bind mounts, other mount
+    /// namespaces) or what the kernel has cached of files that are still open.
+    ///
     /// # Errors
-    /// [`ErrorKind::Busy`] with the names of those who use it, only if `how` is polite.
+    /// [`ErrorKind::Busy`] with the names of those who use it, only if `how` is polite, or with that of what was mounted
+    /// over it. [`ErrorKind::System`] when the operating system fails.
     pub fn unmount(&mut self, how: How) -> Result<(), Error> {
-        if self.entry().is_some() {
+        if self.is_listed().map_err(|error| unmount_error(self.path(), &error))? {
             self.check_on_top()?;
-            unmount(&self.path, how)?;
-        }
-        let Some(session) = self.session.take() else { return Ok(()) };
-        if how == How::Force {
-            self.closed.store(true, Ordering::Relaxed);
-            // Where the kernel does not let us, whoever has a file open keeps the connection until this process ends.
-            if let Err(error) = kernel::abort(self.minor) {
-                tracing::debug!("cannot abort the connection of '{}': {error}", self.path.display());
+            if how == How::Force {
+                self.cut();
             }
-            // A call may be waiting for the disk: nobody waits for it.
-            return Ok(());
+            unmount(self.path(), how)?;
         }
-        if let Err(error) = session.join() {
-            tracing::debug!("end of the mount '{}': {error}", self.path.display());
+        if let Some(session) = self.session.take() {
+            self.end(session);
         }
         Ok(())
     }
 
+    /// Ends the connection with the kernel. Only while the mount is there: the kernel gives its number to the next one.
+    fn cut(&self) {
+        self.open_files.close();
+        // Where the kernel does not let us, calls still end by themselves, with errors.
+        if let Err(error) = kernel::abort(self.entry.minor) {
+            tracing::debug!("cannot abort the connection of '{}': {error}", self.path().display());
+        }
+    }
+
+    /// Ends a session whose mount is gone. That is soon over, unless a copy of the mount is left somewhere.
+    fn end(&self, session: BackgroundSession) {
+        if !self.open_files.is_closed() && !finishes(&session.guard) {
+            self.cut();
+        }
+        self.forget_cached(&session);
+        // fuser would unmount by path, which can be that of a stranger's mount by now. What is left of the session is a
+        // descriptor, as long as this process lives.
+        std::mem::forget(session);
+    }
+
+    /// Takes from the kernel what it has cached of open files.
+    fn forget_cached(&self, session: &BackgroundSession) {
+        let (notifier, numbers) = (session.notifier(), self.open_files.numbers());
+        if numbers.is_empty() {
+            return;
+        }
+        let forget_all = move || {
+            for number in numbers {
+                if let Err(error) = notifier.inval_inode(number, 0, 0) {
+                    tracing::debug!("what is cached of inode {number} stays: {error}");
+                }
+            }
+        };
+        // The kernel gives up a page when the call that fills it is over, which may be waiting for the disk.
+        match std::thread::Builder::new().name("fuse-forget".to_owned()).spawn(forget_all) {
+            Ok(forgetting) => drop(finishes(&forgetting)),
+            Err(error) => tracing::debug!("what is cached stays: {error}"),
+        }
+    }
+
     fn check_on_top(&self) -> Result<(), Error> {
-        match kernel::mounted_at(&self.path) {
-            Ok(Some(top)) if top.minor != self.minor => {
-                let message =
-                    format!("'{}' was mounted over with '{}': unmount that first", self.path.display(), top.source);
+        match kernel::mounted_at(self.path()) {
+            Ok(Some(top)) if top != self.entry => {
+                let place = self.path().display();
+                let message = format!("'{place}' was mounted over with '{}': unmount that first", top.source);
                 Err(Error::new(ErrorKind::Busy, message))
             }
             _ => Ok(()),
@@ -169,7 +218,22 @@ impl Drop for Mount {
         if let Err(error) = self.unmount(How::Force) {
             tracing::warn!("{error}");
         }
+        // It stays when something was mounted over it; but it is not served any more.
+        if let Some(session) = self.session.take() {
+            self.cut();
+            self.end(session);
+        }
     }
+}
+
+/// Waits for a thread that should end soon, and says whether it did.
+fn finishes<T>(thread: &JoinHandle<T>) -> bool {
+    const PATIENCE: Duration = Duration::from_secs(2);
+    let start = Instant::now();
+    while !thread.is_finished() && start.elapsed() < PATIENCE {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    thread.is_finished()
 }
 
 /// Takes down what is mounted on top at `path`.
@@ -186,7 +250,11 @@ fn by_system_call(path: &Path, how: How) -> io::Result<()> {
 /// An ordinary user's mounts are taken down by the program that made them.
 fn by_helper(path: &Path, how: How) -> io::Result<()> {
     let option = if how == How::Force { "-uz" } else { "-u" };
-    let output = Command::new("fusermount3").arg(option).arg("--").arg(path).output()?;
+    let output =
+        Command::new("fusermount3").arg(option).arg("--").arg(path).output().map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => io::Error::other(FUSERMOUNT_MISSING),
+            _ => error,
+        })?;
     if output.status.success() {
         return Ok(());
     }
@@ -207,6 +275,9 @@ fn unmount_error(path: &Path, error: &io::Error) -> Error {
     Error::new(ErrorKind::Busy, format!("'{place}' is in use: {who}"))
 }
 
+/// More mounts on top of each other than dead sessions leave.
+const STACKED_MAX: usize = 16;
+
 /// Removes the mount of a daemon that is gone, if that is what is at `path`.
 ///
 /// # Errors
@@ -215,12 +286,24 @@ pub fn remove_dead_mount(path: &Path) -> Result<(), Error> {
     let failed = |error: io::Error| unmount_error(path, &error);
     let path = std::path::absolute(path).map_err(failed)?;
     // A path with links in it is recorded without them, and a dead mount cannot be looked at.
-    while let Some(mount) = kernel::mounted_at(&path).map_err(failed)? {
-        let ours = mount.source.starts_with(SOURCE_PREFIX) && mount.file_system.starts_with("fuse");
-        if !ours {
-            return Ok(());
+    for _ in 0..STACKED_MAX {
+        match kernel::mounted_at(&path).map_err(failed)? {
+            Some(mount) if mount.source.starts_with(SOURCE_PREFIX) && mount.file_system.starts_with("fuse") => {
+                unmount(&path, How::Force)?;
+            }
+            _ => return Ok(()),
         }
-        unmount(&path, How::Force)?;
     }
-    Ok(())
+    Err(Error::new(ErrorKind::System, format!("cannot unmount '{}': there is always another mount", path.display())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_label_cannot_smuggle_in_mount_options() {
+        assert_eq!(source("fr-mount:data,rw\\,allow_other\n"), "fr-mount:data_rw__allow_other_");
+        assert_eq!(source("fr-mount:Größe 1"), "fr-mount:Größe 1");
+    }
 }

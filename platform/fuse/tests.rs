@@ -1,10 +1,11 @@
 //! Mounts of a file system in memory.
 
+mod ending;
 mod memory;
 
 use crate::xattrs;
 use crate::{ErrorKind, How, Mount, MountOptions, check_mount_point, mount, remove_dead_mount};
-use memory::{BLOCK, FILE, MANY_COUNT, MANY_FIRST, Memory, content};
+use memory::{BLOCK, FILE, LARGE_SIZE, MANY_COUNT, MANY_FIRST, Memory, NAMES, content, large, posix_acl};
 use rustix::fs::SeekFrom;
 use std::fs::{self, File};
 use std::io::{self, Read, Seek};
@@ -46,7 +47,7 @@ fn errno(error: &io::Error) -> Option<rustix::io::Errno> {
 fn attributes_and_inode_numbers_are_those_of_the_file_system() {
     let Some(mounted) = Mounted::new() else { return };
     let file = fs::symlink_metadata(mounted.path("file")).unwrap();
-    assert_eq!((file.ino(), file.mode(), file.nlink()), (FILE.0, 0o100_640, 1));
+    assert_eq!((file.ino(), file.mode(), file.nlink()), (FILE.0, 0o100_644, 1));
     assert_eq!((file.uid(), file.gid(), file.size(), file.blocks()), (100_000, 100_001, content().len() as u64, 16));
     assert_eq!((file.mtime(), file.mtime_nsec()), (-2, 123_456_789));
     assert_eq!((file.atime(), file.ctime(), file.ctime_nsec()), (1, 3, 123_456_789));
@@ -76,7 +77,7 @@ fn damage_is_an_error_of_that_file_alone() {
     let Some(mounted) = Mounted::new() else { return };
     let names: Vec<_> = fs::read_dir(mounted.path("")).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     assert!(names.iter().any(|name| name == "damaged"), "{names:?}");
-    assert_eq!(names.len(), 6);
+    assert_eq!(names.len(), NAMES.len());
     assert_eq!(errno(&fs::metadata(mounted.path("damaged")).unwrap_err()), Some(rustix::io::Errno::IO));
     assert_eq!(errno(&fs::read(mounted.path("broken")).unwrap_err()), Some(rustix::io::Errno::IO));
     assert_eq!(fs::read(mounted.path("file")).unwrap(), content());
@@ -142,11 +143,81 @@ fn extended_attributes_have_their_sizes_and_only_root_sees_trusted_ones() {
 }
 
 #[test]
-fn a_sequential_reader_has_what_follows_announced() {
+fn acls_are_attributes_of_those_that_have_them() {
+    let fs = Memory::default();
+    assert_eq!(xattrs::list(&fs, memory::BROKEN, 1000).unwrap(), b"system.posix_acl_access\0");
+    assert_eq!(xattrs::list(&fs, memory::MANY, 1000).unwrap(), b"system.posix_acl_default\0");
+    assert!(xattrs::get(&fs, FILE, b"system.posix_acl_access", 0).is_err());
+
     let Some(mounted) = Mounted::new() else { return };
-    fs::read(mounted.path("file")).unwrap();
+    for (name, attribute) in [("broken", "system.posix_acl_access"), ("many", "system.posix_acl_default")] {
+        let mut value = [0; 100];
+        let length = rustix::fs::getxattr(mounted.path(name), attribute, &mut value[..]).unwrap();
+        assert_eq!(value[..length], posix_acl().to_xattr(), "{name}");
+    }
+}
+
+#[test]
+fn a_sequential_reader_gets_every_byte_and_has_what_follows_announced() {
+    let Some(mounted) = Mounted::new() else { return };
+    let read = fs::read(mounted.path("large")).unwrap();
+    assert!(read.len() as u64 == LARGE_SIZE && (0..).zip(&read).all(|(offset, byte)| *byte == large(offset)));
     let announced = mounted.fs.announced.lock().unwrap();
-    assert!(announced.iter().all(|range| range.end <= content().len() as u64), "{announced:?}");
+    let end = announced.iter().map(|range| range.end).max();
+    assert!(end == Some(LARGE_SIZE) && announced.iter().all(|range| !range.is_empty()), "{announced:?}");
+}
+
+#[test]
+fn a_name_that_is_too_long_is_told_as_such() {
+    let Some(mounted) = Mounted::new() else { return };
+    for (length, expected) in [(255, rustix::io::Errno::NOENT), (256, rustix::io::Errno::NAMETOOLONG)] {
+        assert_eq!(errno(&fs::metadata(mounted.path(&"a".repeat(length))).unwrap_err()), Some(expected));
+    }
+}
+
+#[test]
+fn every_attempt_to_write_is_refused_even_when_the_mount_was_made_writable() {
+    use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, Timespec, Timestamps, XattrFlags};
+    let Some(mounted) = Mounted::new() else { return };
+    let (file, new) = (mounted.path("file"), mounted.path("new"));
+    let attempts = || {
+        let now = Timespec { tv_sec: 1, tv_nsec: 0 };
+        let times = Timestamps { last_access: now, last_modification: now };
+        let open = |flags| rustix::fs::open(&file, flags, Mode::empty()).map(drop);
+        [
+            rustix::fs::open(&new, OFlags::CREATE | OFlags::WRONLY, Mode::RUSR).map(drop),
+            open(OFlags::WRONLY),
+            open(OFlags::RDWR | OFlags::TRUNC),
+            rustix::fs::mkdirat(CWD, &new, Mode::RWXU),
+            rustix::fs::mknodat(CWD, &new, FileType::Fifo, Mode::RUSR, 0),
+            rustix::fs::symlinkat("file", CWD, &new),
+            rustix::fs::linkat(CWD, &file, CWD, &new, AtFlags::empty()),
+            rustix::fs::renameat(CWD, &file, CWD, &new),
+            rustix::fs::unlinkat(CWD, &file, AtFlags::empty()),
+            rustix::fs::unlinkat(CWD, mounted.path("many"), AtFlags::REMOVEDIR),
+            rustix::fs::chmodat(CWD, &file, Mode::RWXU, AtFlags::empty()),
+            rustix::fs::utimensat(CWD, &file, &times, AtFlags::empty()),
+            rustix::fs::setxattr(&file, "user.new", b"1", XattrFlags::empty()),
+            rustix::fs::removexattr(&file, "user.colour"),
+        ]
+    };
+    assert_eq!(attempts(), [Err(rustix::io::Errno::ROFS); 14]);
+    if rustix::process::geteuid().is_root() {
+        // Now it is not the kernel that refuses, but we.
+        let writable = rustix::mount::MountFlags::NODEV | rustix::mount::MountFlags::NOSUID;
+        rustix::mount::mount_remount(mounted.directory.path(), writable, "").unwrap();
+        let flags = rustix::fs::statvfs(mounted.directory.path()).unwrap().f_flag;
+        assert!(!flags.contains(rustix::fs::StatVfsMountFlags::RDONLY));
+        assert_eq!(attempts(), [Err(rustix::io::Errno::ROFS); 14]);
+    }
+}
+
+#[test]
+fn a_place_that_is_not_there_is_told_as_such() {
+    let directory = tempfile::tempdir().unwrap();
+    let place = directory.path().join("gone");
+    let error = mount(Arc::new(Memory::default()), &place, &MountOptions::default()).unwrap_err();
+    assert_eq!(error.message, format!("cannot mount at '{}': no such file or directory", place.display()));
 }
 
 #[test]

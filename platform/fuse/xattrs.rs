@@ -16,7 +16,8 @@ fn is_hidden(name: &[u8], uid: u32) -> bool {
 pub(crate) fn list(fs: &dyn FileSystem, node: NodeId, uid: u32) -> vfs::Result<Vec<u8>> {
     let acl = fs.acl(node)?;
     let mut names = fs.xattrs(node)?;
-    names.retain(|name| !is_hidden(name, uid) && name != ACCESS && name != DEFAULT);
+    // A name with a zero byte in it would be two names.
+    names.retain(|name| !is_hidden(name, uid) && name != ACCESS && name != DEFAULT && !name.contains(&0));
     if acl.access.is_some() {
         names.push(ACCESS.to_vec());
     }

@@ -1,10 +1,10 @@
 //! A file system of a few nodes in memory, with what tests want to see go wrong.
 
 use std::ops::ControlFlow;
-use std::sync::Mutex;
+use std::sync::{Condvar, Mutex};
 use vfs::{
-    Acl, Attr, Cursor, DirEntry, Error, ErrorKind, FileSystem, FileType, FsInfo, NodeId, PosixAcl, Result, Segment,
-    SegmentKind, Stream, Timestamp,
+    Acl, AclEntry, AclPermissions, AclQualifier, Attr, Cursor, DirEntry, Error, ErrorKind, FileSystem, FileType,
+    FsInfo, NodeId, PosixAcl, Result, Segment, SegmentKind, Stream, Timestamp,
 };
 
 pub(super) const ROOT: NodeId = NodeId(2);
@@ -22,17 +22,42 @@ pub(super) const MANY_FIRST: u64 = 1000;
 pub(super) const MANY_COUNT: u64 = 5000;
 /// The link `link`.
 pub(super) const LINK: NodeId = NodeId(15);
+/// The file `large`, see [`large`].
+pub(super) const LARGE: NodeId = NodeId(16);
+pub(super) const LARGE_SIZE: u64 = 16 << 20;
+/// The file `waits`, which is read when [`Memory::let_through`] is called.
+pub(super) const WAITS: NodeId = NodeId(17);
 
 pub(super) const BLOCK: usize = 4096;
 
-const NAMES: [(&[u8], NodeId); 6] = [
+pub(super) const NAMES: [(&[u8], NodeId); 8] = [
     (b"file", FILE),
     (b"broken", BROKEN),
     (b"panics", PANICS),
     (b"damaged", DAMAGED),
     (b"many", MANY),
     (b"link", LINK),
+    (b"large", LARGE),
+    (b"waits", WAITS),
 ];
+
+/// The byte at `offset` of `large`.
+pub(super) fn large(offset: u64) -> u8 {
+    (offset / 4096 * 7 + offset % 251) as u8
+}
+
+/// An ACL with a named user.
+pub(super) fn posix_acl() -> PosixAcl {
+    let entry = |(qualifier, bits)| AclEntry { qualifier, permissions: AclPermissions::from_bits(bits).unwrap() };
+    let entries = [
+        (AclQualifier::Owner, 6),
+        (AclQualifier::User(61_001), 4),
+        (AclQualifier::OwningGroup, 4),
+        (AclQualifier::Mask, 4),
+        (AclQualifier::Other, 4),
+    ];
+    PosixAcl::new(entries.map(entry).to_vec()).unwrap()
+}
 
 /// What is in `file`.
 pub(super) fn content() -> Vec<u8> {
@@ -46,6 +71,29 @@ pub(super) fn content() -> Vec<u8> {
 pub(super) struct Memory {
     /// The ranges that were announced.
     pub(super) announced: Mutex<Vec<std::ops::Range<u64>>>,
+    /// Whether somebody waits in a read of `waits`, and whether it may go on.
+    waiting: Mutex<(bool, bool)>,
+    changed: Condvar,
+}
+
+impl Memory {
+    /// Returns when a read of `waits` has begun.
+    pub(super) fn until_somebody_waits(&self) {
+        drop(self.changed.wait_while(self.waiting.lock().unwrap(), |(somebody, _)| !*somebody).unwrap());
+    }
+
+    /// Ends the reads of `waits`.
+    pub(super) fn let_through(&self) {
+        self.waiting.lock().unwrap().1 = true;
+        self.changed.notify_all();
+    }
+
+    fn wait(&self) {
+        let mut waiting = self.waiting.lock().unwrap();
+        waiting.0 = true;
+        self.changed.notify_all();
+        drop(self.changed.wait_while(waiting, |(_, through)| !*through).unwrap());
+    }
 }
 
 fn error(kind: ErrorKind) -> Error {
@@ -89,12 +137,13 @@ impl FileSystem for Memory {
             ROOT | MANY => (FileType::Directory, 4096),
             LINK => (FileType::Symlink, 4),
             FILE => (FileType::Regular, content().len() as u64),
+            LARGE => (FileType::Regular, LARGE_SIZE),
             _ => (FileType::Regular, 100),
         };
         let time = |seconds| Timestamp { seconds, nanoseconds: 123_456_789 };
         Ok(Attr {
             file_type,
-            permissions: if file_type == FileType::Directory { 0o755 } else { 0o640 },
+            permissions: if file_type == FileType::Directory { 0o755 } else { 0o644 },
             links: 1,
             uid: 100_000,
             gid: 100_001,
@@ -138,6 +187,16 @@ impl FileSystem for Memory {
 
     fn read_at(&self, node: NodeId, _stream: Stream<'_>, offset: u64, buf: &mut [u8]) -> Result<usize> {
         assert_ne!(node, PANICS, "the test wants a panic");
+        if node == LARGE {
+            let end = LARGE_SIZE.min(offset + buf.len() as u64);
+            buf.iter_mut().zip(offset..end).for_each(|(byte, offset)| *byte = large(offset));
+            return Ok(end.saturating_sub(offset) as usize);
+        }
+        if node == WAITS {
+            self.wait();
+            buf.fill(b'w');
+            return Ok(buf.len().min(100_u64.saturating_sub(offset) as usize));
+        }
         if node != FILE {
             return Err(error(ErrorKind::Corrupt));
         }
@@ -174,7 +233,8 @@ impl FileSystem for Memory {
         }
     }
 
-    fn acl(&self, _node: NodeId) -> Result<Acl> {
-        Ok(Acl { access: None::<PosixAcl>, default: None })
+    fn acl(&self, node: NodeId) -> Result<Acl> {
+        let acl = |of| (node == of).then(posix_acl);
+        Ok(Acl { access: acl(BROKEN), default: acl(MANY) })
     }
 }
