@@ -9,6 +9,8 @@ pub enum ReadErrorKind {
     OutOfRange,
     /// The disk itself answered with an error (a SCSI sense, an I/O error of an image file).
     Device,
+    /// What was read is known to be wrong: it fails a checksum.
+    Damaged,
     /// The connection to the disk is gone and was not restored in time.
     Disconnected,
     /// No answer came before the deadline.
@@ -22,6 +24,7 @@ impl ReadErrorKind {
         match self {
             Self::OutOfRange => "outside the disk",
             Self::Device => "the disk reported an error",
+            Self::Damaged => "what is there is damaged",
             Self::Disconnected => "the connection to the disk is lost",
             Self::TimedOut => "no answer in time",
             Self::Closed => "the recovery point is closed",

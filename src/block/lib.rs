@@ -16,6 +16,7 @@ mod error;
 mod flight;
 mod geometry;
 mod memory;
+mod overlay;
 mod read_at;
 mod slice;
 
@@ -24,5 +25,6 @@ pub use disk::{Completion, Disk};
 pub use error::{ReadError, ReadErrorKind, io_reason};
 pub use geometry::{BlockRange, BlockSize, Geometry};
 pub use memory::MemoryDisk;
+pub use overlay::{Overlay, Patches};
 pub use read_at::ReadAt;
 pub use slice::Slice;

@@ -12,14 +12,24 @@ pub(crate) fn crc16(seed: u16, bytes: &[u8]) -> u16 {
     })
 }
 
+/// CRC-32, most significant bit first, without inversion at either end, continued from `seed` (Linux `crc32_be`).
+pub(crate) fn crc32_be(seed: u32, bytes: &[u8]) -> u32 {
+    let mirrored: Vec<_> = bytes.iter().map(|byte| byte.reverse_bits()).collect();
+    let mut hasher = crc32fast::Hasher::new_with_initial(!seed.reverse_bits());
+    hasher.update(&mirrored);
+    (!hasher.finalize()).reverse_bits()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn the_check_values_of_both_polynomials() {
+    fn the_check_values_of_the_polynomials() {
         assert_eq!(!crc32c(!0, b"123456789"), 0xE306_9283);
         assert_eq!(crc16(0, b"123456789"), 0xBB3D);
+        assert_eq!(crc32_be(!0, b"123456789"), 0x0376_E6E7);
+        assert_eq!(crc32_be(crc32_be(!0, b"1234"), b"56789"), 0x0376_E6E7);
         assert_eq!(crc32c(crc32c(!0, b"1234"), b"56789"), crc32c(!0, b"123456789"));
     }
 }

@@ -19,6 +19,11 @@ impl Device {
         Ok(Self { volume, superblock })
     }
 
+    /// The volume itself.
+    pub(crate) fn volume(&self) -> Arc<dyn ReadAt> {
+        Arc::clone(&self.volume)
+    }
+
     /// Fills `buf` from byte `offset` of the volume on.
     pub(crate) fn read(&self, offset: u64, buf: &mut [u8]) -> Result<()> {
         self.volume.read_exact_at(offset, buf).map_err(io)

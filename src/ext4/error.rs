@@ -12,7 +12,7 @@ pub(crate) fn io(error: block::ReadError) -> Error {
     use block::ReadErrorKind as Kind;
     let kind = match error.kind {
         // The file system was checked to fit its volume: whatever points outside is damaged.
-        Kind::OutOfRange => ErrorKind::Corrupt,
+        Kind::OutOfRange | Kind::Damaged => ErrorKind::Corrupt,
         Kind::Device | Kind::Disconnected => ErrorKind::Io,
         Kind::TimedOut => ErrorKind::TimedOut,
         Kind::Closed => ErrorKind::Closed,

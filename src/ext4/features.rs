@@ -1,5 +1,6 @@
 //! Feature flags (Linux `fs/ext4/ext4.h`).
 
+use crate::layout::RawSuperblock;
 use std::fmt;
 
 /// A flag and the name that `mke2fs` gives it.
@@ -38,14 +39,18 @@ const INCOMPAT: &[Named] = &[
     (0x2_0000, "casefold"),
 ];
 
-/// The incompatible features that this reader understands; `needs_recovery` is looked at on its own, and with `encrypt`
-/// each encrypted file is refused.
+/// The incompatible features that this reader understands; with `encrypt` each encrypted file is refused.
 const INCOMPAT_READABLE: u32 =
     0x2 | 0x4 | 0x10 | 0x40 | 0x80 | 0x100 | 0x200 | 0x400 | 0x2000 | 0x4000 | 0x8000 | 0x1_0000;
 
 impl Features {
     pub(crate) const fn new(compat: u32, incompat: u32, ro_compat: u32) -> Self {
         Self { compat, incompat, ro_compat }
+    }
+
+    /// Those of a superblock.
+    pub(crate) fn of(raw: &RawSuperblock) -> Self {
+        Self::new(raw.s_feature_compat.get(), raw.s_feature_incompat.get(), raw.s_feature_ro_compat.get())
     }
 
     flags! {

@@ -8,6 +8,8 @@ use crate::error::corrupt;
 use crate::extent::{self, Node};
 use crate::file;
 use crate::inode::{Inode, ROOT, flag};
+use crate::options::OpenOptions;
+use crate::recovery;
 use crate::space::Space;
 use crate::xattr::{self, Prefix};
 use block::ReadAt;
@@ -57,29 +59,47 @@ impl<K: std::hash::Hash + Eq, V> Kept<K, V> {
 }
 
 impl Ext4 {
+    /// Opens the file system on `volume`, with what its journal still holds for it.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unsupported`] names what this version does not read (a feature, a journal elsewhere);
+    /// [`ErrorKind::Corrupt`] says what is damaged.
+    pub fn open(volume: Arc<dyn ReadAt>) -> Result<Self> {
+        Self::open_with(volume, &OpenOptions::default())
+    }
+
     /// Opens the file system on `volume`.
     ///
     /// # Errors
-    /// [`ErrorKind::Unsupported`] names what this version does not read (a journal to be replayed, a feature);
-    /// [`ErrorKind::Corrupt`] says what is damaged.
-    pub fn open(volume: Arc<dyn ReadAt>) -> Result<Self> {
-        let device = Device::open(volume)?;
+    /// As [`Self::open`].
+    pub fn open_with(volume: Arc<dyn ReadAt>, options: &OpenOptions) -> Result<Self> {
+        let as_it_lies = Self::over(Device::open(Arc::clone(&volume))?);
+        let fs = recovery::recover(as_it_lies, &volume, options)?;
+        if !fs.inode(ROOT)?.is_directory() {
+            return Err(corrupt("the root of the file system is no directory"));
+        }
+        Ok(fs)
+    }
+
+    /// The file system on `device`, of which only the superblock was read.
+    pub(crate) fn over(device: Device) -> Self {
         let fitting = |all: usize, each: usize| all.checked_div(each).and_then(NonZeroUsize::new);
         let nodes_max = fitting(NODE_BYTES_MAX, device.superblock.block_len().saturating_mul(DECODED));
         let nodes_max = nodes_max.unwrap_or(NonZeroUsize::MIN);
         let inode_bytes = device.superblock.inode_bytes.saturating_add(size_of::<Inode>());
         let inodes_max = fitting(INODE_BYTES_MAX, inode_bytes.max(INODE_BYTES_MAX.div_euclid(INODES_MAX)));
-        let fs = Self {
+        Self {
             device,
             inodes: Kept::new(inodes_max.unwrap_or(NonZeroUsize::MIN)),
             extent_nodes: Kept::new(nodes_max),
             indirect_blocks: Kept::new(nodes_max),
             space: OnceLock::new(),
-        };
-        if !fs.inode(ROOT)?.is_directory() {
-            return Err(corrupt("the root of the file system is no directory"));
         }
-        Ok(fs)
+    }
+
+    /// Adds something that the user should know.
+    pub(crate) fn notice(&mut self, text: &str) {
+        self.device.superblock.notices.push(text.to_owned());
     }
 
     fn inode(&self, node: NodeId) -> Result<Arc<Inode>> {

@@ -1,6 +1,6 @@
-//! ext2, ext3 and ext4, read-only: [`Ext4`] shows the files of a volume that was unmounted cleanly. What it does not
-//! understand (a feature, a journal to be replayed) it refuses by name; what fails its checksum is an error on that
-//! object alone.
+//! ext2, ext3 and ext4, read-only: [`Ext4`] shows the files of a volume as its owner's kernel would have shown them,
+//! after the replay of its journal, which happens in memory. What it does not understand (a feature) it refuses by
+//! name; what fails its checksum is an error on that object alone.
 //!
 //! Sources: the kernel's `Documentation/filesystems/ext4` and `fs/ext4`, e2fsprogs `lib/ext2fs`.
 
@@ -25,8 +25,11 @@ mod hash;
 mod htree;
 mod inline;
 mod inode;
+mod journal;
 mod layout;
 mod mapping;
+mod options;
+mod recovery;
 mod space;
 mod superblock;
 mod xattr;
@@ -35,4 +38,6 @@ mod xattr;
 mod tests;
 
 pub use filesystem::Ext4;
+pub use options::OpenOptions;
+pub use recovery::{external_journal, journal_device};
 pub use superblock::probe;

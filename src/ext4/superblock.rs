@@ -55,7 +55,10 @@ pub(crate) struct Superblock {
     pub(crate) first_meta_bg: u64,
     pub(crate) reserved_gdt_blocks: u64,
     pub(crate) backup_groups: [u32; 2],
+    /// The inode of the journal; 0 when it is elsewhere, or there is none.
     pub(crate) journal_inode: u64,
+    /// The UUID of the device that the journal is on, if it is elsewhere.
+    pub(crate) journal_uuid: [u8; 16],
     pub(crate) uuid: [u8; 16],
     /// Seed of every metadata checksum.
     pub(crate) checksum_seed: u32,
@@ -82,6 +85,36 @@ impl Superblock {
             return Err(corrupt(message));
         }
         Ok(superblock)
+    }
+
+    /// The UUID of the device that the journal is on, if that is not this volume.
+    pub(crate) fn external_journal(volume: &dyn ReadAt) -> std::result::Result<Option<[u8; 16]>, ReadError> {
+        let find = |raw: &RawSuperblock, features: Features| {
+            let elsewhere = features.has_journal() && !features.journal_dev() && raw.s_journal_inum.get() == 0;
+            elsewhere.then_some(raw.s_journal_uuid)
+        };
+        Self::peek(volume, find)
+    }
+
+    /// The UUID of the external journal that this volume is.
+    pub(crate) fn journal_device(volume: &dyn ReadAt) -> std::result::Result<Option<[u8; 16]>, ReadError> {
+        Self::peek(volume, |raw, features| features.journal_dev().then_some(raw.s_uuid))
+    }
+
+    /// What `find` finds in a superblock that may be of no readable file system.
+    fn peek<T>(
+        volume: &dyn ReadAt,
+        find: impl Fn(&RawSuperblock, Features) -> Option<T>,
+    ) -> std::result::Result<Option<T>, ReadError> {
+        if !probe(volume)? {
+            return Ok(None);
+        }
+        let mut bytes = [0; SUPERBLOCK_BYTES];
+        match volume.read_exact_at(SUPERBLOCK_OFFSET, &mut bytes) {
+            Err(error) if error.kind == ReadErrorKind::OutOfRange => return Ok(None),
+            result => result?,
+        }
+        Ok(RawSuperblock::ref_from_bytes(&bytes).ok().and_then(|raw| find(raw, Features::of(raw))))
     }
 
     fn parse(bytes: &[u8; SUPERBLOCK_BYTES]) -> Result<Self> {
@@ -114,6 +147,7 @@ impl Superblock {
             reserved_gdt_blocks: u64::from(raw.s_reserved_gdt_blocks.get()),
             backup_groups: raw.s_backup_bgs.map(|group| group.get()),
             journal_inode: u64::from(raw.s_journal_inum.get()),
+            journal_uuid: raw.s_journal_uuid,
             uuid: raw.s_uuid,
             checksum_seed,
             hash_seed: raw.s_hash_seed.map(|word| word.get()),
@@ -132,21 +166,12 @@ impl Superblock {
         if raw.s_rev_level.get() > 1 {
             return unsupported(format!("revision {} of the format is not known", raw.s_rev_level.get()));
         }
-        let features =
-            Features::new(raw.s_feature_compat.get(), raw.s_feature_incompat.get(), raw.s_feature_ro_compat.get());
+        let features = Features::of(raw);
         if features.journal_dev() {
             return unsupported("it is the external journal of another file system and holds no files".to_owned());
         }
         if let Some(names) = features.unreadable() {
             return unsupported(format!("it uses features that this version does not read yet: {names}"));
-        }
-        if features.needs_recovery() {
-            return unsupported(
-                "its journal has to be replayed first, which this version cannot do yet: it was in use when the \
-                 recovery point was taken. Choose a recovery point taken while the machine was shut down, or repair a \
-                 copy of the disk with e2fsck"
-                    .to_owned(),
-            );
         }
         Ok(features)
     }
@@ -357,13 +382,6 @@ mod tests {
         assert_eq!((superblock.block_bytes(), superblock.blocks, superblock.groups()), (4096, 2048, 1));
         assert_eq!(superblock.label.as_deref(), Some("data"));
         assert_eq!(superblock.notices, [""; 0]);
-    }
-
-    #[test]
-    fn a_dirty_journal_is_refused_and_says_what_to_do() {
-        let error = refusal(0x60, &0x46_u32.to_le_bytes());
-        assert_eq!(error.kind, ErrorKind::Unsupported);
-        assert!(error.message.contains("journal") && error.message.contains("e2fsck"), "{error}");
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 mod crafted;
 mod damage;
+mod dirty;
 mod disk;
 mod fixture;
 mod kernel;

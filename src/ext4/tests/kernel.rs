@@ -71,7 +71,7 @@ pub(super) fn check(what: &str, make: &Output) -> String {
 }
 
 /// Whether images can be made and mounted here: tried, not guessed.
-fn can_mount(scratch: &Path) -> bool {
+pub(super) fn can_mount(scratch: &Path) -> bool {
     let trial = scratch.join("trial");
     let trial = trial.to_str().unwrap();
     let made = make(&["image", trial, "32M", "1", "-t", "ext2"]);
