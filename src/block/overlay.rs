@@ -44,7 +44,7 @@ impl Overlay {
     /// Where the bytes from `offset` on come from, and where that ends.
     fn part(&self, offset: u64) -> (Part, u64) {
         let block = offset >> self.block_shift;
-        let start_of = |block: u64| block.checked_mul(1 << self.block_shift).unwrap_or(u64::MAX);
+        let start_of = |block: u64| block.saturating_mul(1 << self.block_shift);
         match self.patches.next(block) {
             Some(next) if next == block => (Part::Patch(block), start_of(block.saturating_add(1))),
             Some(next) => (Part::Base, start_of(next)),

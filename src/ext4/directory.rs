@@ -4,6 +4,7 @@
 use crate::bytes::{array, u16_at, u32_at};
 use crate::checksum::crc32c;
 use crate::error::corrupt;
+use crate::fast_commit::Name;
 use crate::filesystem::Ext4;
 use crate::htree;
 use crate::inline;
@@ -95,6 +96,11 @@ pub(crate) fn lookup(fs: &Ext4, dir: &Inode, name: &[u8]) -> Result<NodeId> {
     if name.len() > 255 {
         return Err(not_found());
     }
+    match fs.fast_commits.name(dir.number, name) {
+        Name::Added(found) => return Ok(found),
+        Name::Removed => return Err(not_found()),
+        Name::Unchanged => {}
+    }
     if dir.has_inline_data() && matches!(name, b"." | b"..") {
         let found = if name == b"." { dir.number } else { inline::parent(dir)? };
         let number = u32::try_from(found.0).map_err(|_| not_found())?;
@@ -140,7 +146,26 @@ pub(crate) fn list(
     from: Cursor,
     each: &mut dyn FnMut(DirEntry<'_>) -> ControlFlow<()>,
 ) -> Result<()> {
+    if !fs.fast_commits.is_made(dir.number) && list_stored(fs, dir, from, each)?.is_break() {
+        return Ok(());
+    }
+    for (name, node, file_type, next) in fs.fast_commits.added(dir.number, from) {
+        if each(DirEntry { name, node, file_type, next }).is_break() {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// Gives the entries that are stored in the directory.
+fn list_stored(
+    fs: &Ext4,
+    dir: &Inode,
+    from: Cursor,
+    each: &mut dyn FnMut(DirEntry<'_>) -> ControlFlow<()>,
+) -> Result<ControlFlow<()>> {
     let block_bytes = fs.device.superblock.block_bytes();
+    let mut flow = ControlFlow::Continue(());
     each_block(fs, dir, from.0 >> fs.device.superblock.block_shift, &mut |number, block| {
         let start = number.saturating_mul(block_bytes);
         let mut at = start;
@@ -149,17 +174,20 @@ pub(crate) fn list(
             let next = start.saturating_add(u64::try_from(entry.end).unwrap_or(u64::MAX));
             let seen = at < from.0;
             at = next;
-            if seen || entry.inode == 0 || entry.name == b"." || entry.name == b".." {
+            let is_self = matches!(entry.name, b"." | b"..");
+            if seen || entry.inode == 0 || is_self || fs.fast_commits.hides(dir.number, entry.name) {
                 continue;
             }
             let node = node(fs, dir, entry.inode)?;
             let file_type = file_type(entry.file_type).filter(|_| fs.device.superblock.features.filetype());
-            if each(DirEntry { name: entry.name, node, file_type, next: Cursor(next) }).is_break() {
-                return Ok(ControlFlow::Break(()));
+            flow = each(DirEntry { name: entry.name, node, file_type, next: Cursor(next) });
+            if flow.is_break() {
+                break;
             }
         }
-        Ok(ControlFlow::Continue(()))
-    })
+        Ok(flow)
+    })?;
+    Ok(flow)
 }
 
 const fn file_type(number: u8) -> Option<FileType> {

@@ -8,16 +8,27 @@ use crate::filesystem::Ext4;
 use crate::inode::Inode;
 use crate::layout::{RawExtent, RawExtentHeader, RawExtentIndex};
 use crate::mapping::{Place, Run};
+use std::sync::Arc;
 use vfs::{Error, Result};
 use zerocopy::{FromBytes, Immutable, KnownLayout, Unaligned};
 
-const MAGIC: u16 = 0xF30A;
+/// `EXT4_EXT_MAGIC`.
+pub(crate) const MAGIC: u16 = 0xF30A;
+/// The `i_block` of a file without extents: a leaf with room for four.
+pub(crate) const EMPTY_ROOT: [u8; 60] = {
+    let mut root = [0; 60];
+    [root[0], root[1]] = MAGIC.to_le_bytes();
+    root[4] = 4;
+    root
+};
 const HEADER_BYTES: usize = 12;
 const ENTRY_BYTES: usize = 12;
 /// The deepest tree that the kernel accepts.
 const DEPTH_MAX: u16 = 5;
 /// A longer `ee_len` marks an unwritten extent of `ee_len` minus this.
 const LENGTH_MAX: u16 = 32_768;
+/// Nodes that are counted: enough for a file of 2^32 blocks in pieces of a hundred.
+const NODES_MAX: u64 = 1 << 20;
 /// One more than the last block number that a file can have.
 const LOGICAL_END: u64 = 1 << 32;
 
@@ -121,7 +132,7 @@ impl Extent {
             return Err(corrupt(format!("{}: no extent has {count} blocks at block {first}", inode.name())));
         }
         device.offset(start, count, &inode.name())?;
-        Ok(Self { first, count, place: if unwritten { Place::Hole } else { Place::Stored(start) } })
+        Ok(Self { first, count, place: if unwritten { Place::Unwritten } else { Place::Stored(start) } })
     }
 }
 
@@ -188,8 +199,39 @@ fn in_leaf(extents: &[Extent], logical: u64, end: u64) -> Run {
     match (extent.count.saturating_sub(skipped), extent.place) {
         (0, _) => hole(logical, end),
         (count, Place::Stored(start)) => Run { count, place: Place::Stored(start.saturating_add(skipped)) },
-        (count, Place::Hole) => Run { count, place: Place::Hole },
+        (count, place) => Run { count, place },
     }
+}
+
+/// How many blocks of the volume a tree of so many extents takes at least: none while they fit into the inode.
+pub(crate) fn nodes_for(fs: &Ext4, extents: u64) -> u64 {
+    const IN_INODE: u64 = 4;
+    let entries = fs.device.superblock.block_bytes().saturating_sub(16).div_euclid(12).max(1);
+    if extents <= IN_INODE { 0 } else { extents.div_ceil(entries) }
+}
+
+/// How many blocks of the volume the tree itself takes.
+pub(crate) fn node_count(fs: &Ext4, inode: &Inode) -> Result<u64> {
+    let mut count = 0_u64;
+    let root = Arc::new(Node::parse(&fs.device, inode, &inode.i_block)?);
+    let mut nodes = vec![root];
+    while let Some(node) = nodes.pop() {
+        let Node::Index { depth, children } = node.as_ref() else { continue };
+        for child in children {
+            count = count.saturating_add(1);
+            if count > NODES_MAX {
+                return Err(corrupt(format!("{}: its extent tree has more nodes than it can need", inode.name())));
+            }
+            if *depth > 1 {
+                let below = fs.extent_node(inode, child.block)?;
+                if below.depth() >= *depth {
+                    return Err(corrupt(format!("{}: its extent tree leads back into itself", inode.name())));
+                }
+                nodes.push(below);
+            }
+        }
+    }
+    Ok(count)
 }
 
 /// Reads and verifies the node in `block`.
@@ -227,7 +269,7 @@ mod tests {
 
     #[test]
     fn runs_holes_and_unwritten_extents_of_a_leaf() {
-        let leaf = [stored(2, 3, 100), stored(10, 1, 50), Extent { first: 11, count: 4, place: Place::Hole }];
+        let leaf = [stored(2, 3, 100), stored(10, 1, 50), Extent { first: 11, count: 4, place: Place::Unwritten }];
         let at = |logical| {
             let run = in_leaf(&leaf, logical, 20);
             (run.count, run.place)
@@ -237,7 +279,7 @@ mod tests {
         assert_eq!(at(4), (1, Place::Stored(102)));
         assert_eq!(at(5), (5, Place::Hole));
         assert_eq!(at(10), (1, Place::Stored(50)));
-        assert_eq!(at(12), (3, Place::Hole));
+        assert_eq!(at(12), (3, Place::Unwritten));
         assert_eq!(at(15), (5, Place::Hole));
     }
 }

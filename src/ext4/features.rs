@@ -56,6 +56,7 @@ impl Features {
     flags! {
         has_journal: compat & 0x4,
         dir_index: compat & 0x20,
+        orphan_file: compat & 0x1000,
         sparse_super2: compat & 0x200,
         filetype: incompat & 0x2,
         needs_recovery: incompat & 0x4,

@@ -25,7 +25,7 @@ pub(crate) fn read(fs: &Ext4, inode: &Inode, offset: u64, buf: &mut [u8]) -> Res
         let length = usize::try_from(run_bytes).map_or(rest.len(), |bytes| bytes.min(rest.len()));
         let (part, after) = rest.split_at_mut_checked(length).ok_or_else(|| corrupt("a read without an end"))?;
         match run.place {
-            Place::Hole => part.fill(0),
+            Place::Hole | Place::Unwritten => part.fill(0),
             Place::Stored(block) => {
                 let start = fs.device.offset(block, run.count, &inode.name())?;
                 fs.device.read(start.saturating_add(in_block), part)?;
@@ -65,7 +65,7 @@ pub(crate) fn segment(fs: &Ext4, inode: &Inode, offset: u64) -> Result<Segment> 
     let run = mapping::run(fs, inode, first)?;
     let kind = match run.place {
         Place::Stored(_) => SegmentKind::Data,
-        Place::Hole => SegmentKind::Hole,
+        Place::Hole | Place::Unwritten => SegmentKind::Hole,
     };
     let end = (first.saturating_add(run.count) << shift).min(inode.attr.size);
     Ok(Segment { kind, range: first << shift..end })

@@ -6,9 +6,12 @@ use crate::device::Device;
 use crate::directory;
 use crate::error::corrupt;
 use crate::extent::{self, Node};
+use crate::fast_commit::FastCommits;
 use crate::file;
 use crate::inode::{Inode, ROOT, flag};
+use crate::mapping;
 use crate::options::OpenOptions;
+use crate::orphans::Orphans;
 use crate::recovery;
 use crate::space::Space;
 use crate::xattr::{self, Prefix};
@@ -38,6 +41,9 @@ pub struct Ext4 {
     extent_nodes: Kept<(NodeId, u64), Node>,
     indirect_blocks: Kept<u64, Vec<u32>>,
     space: OnceLock<Space>,
+    pub(crate) fast_commits: FastCommits,
+    /// Deleted files that count as gone: none in a volume that is shown as it lies.
+    pub(crate) orphans: Orphans,
 }
 
 /// A cache of decoded objects. Its lock is never held while something is read.
@@ -65,16 +71,16 @@ impl Ext4 {
     /// [`ErrorKind::Unsupported`] names what this version does not read (a feature, a journal elsewhere);
     /// [`ErrorKind::Corrupt`] says what is damaged.
     pub fn open(volume: Arc<dyn ReadAt>) -> Result<Self> {
-        Self::open_with(volume, &OpenOptions::default())
+        Self::open_with(&volume, &OpenOptions::default())
     }
 
     /// Opens the file system on `volume`.
     ///
     /// # Errors
     /// As [`Self::open`].
-    pub fn open_with(volume: Arc<dyn ReadAt>, options: &OpenOptions) -> Result<Self> {
-        let as_it_lies = Self::over(Device::open(Arc::clone(&volume))?);
-        let fs = recovery::recover(as_it_lies, &volume, options)?;
+    pub fn open_with(volume: &Arc<dyn ReadAt>, options: &OpenOptions) -> Result<Self> {
+        let as_it_lies = Self::over(Device::open(Arc::clone(volume))?);
+        let fs = recovery::recover(as_it_lies, volume, options)?;
         if !fs.inode(ROOT)?.is_directory() {
             return Err(corrupt("the root of the file system is no directory"));
         }
@@ -94,6 +100,8 @@ impl Ext4 {
             extent_nodes: Kept::new(nodes_max),
             indirect_blocks: Kept::new(nodes_max),
             space: OnceLock::new(),
+            fast_commits: FastCommits::default(),
+            orphans: Orphans::default(),
         }
     }
 
@@ -103,7 +111,20 @@ impl Ext4 {
     }
 
     fn inode(&self, node: NodeId) -> Result<Arc<Inode>> {
-        self.inodes.get_or_read(node, || Inode::read(&self.device, node))
+        self.inodes.get_or_read(node, || match self.fast_commits.record(node) {
+            Some(record) => self.replayed_inode(node, record),
+            None => Inode::read(&self.device, node),
+        })
+    }
+
+    /// An inode that a fast commit replaced: how much it takes is counted anew, as the kernel does.
+    fn replayed_inode(&self, node: NodeId, record: &[u8]) -> Result<Inode> {
+        let mut inode = Inode::of_record(&self.device, node, record.to_vec())?;
+        if inode.has_extents() {
+            let blocks = mapping::allocated_blocks(self, &inode)?;
+            inode.attr.allocated = blocks << self.device.superblock.block_shift;
+        }
+        Ok(inode)
     }
 
     pub(crate) fn extent_node(&self, inode: &Inode, block: u64) -> Result<Arc<Node>> {
@@ -148,7 +169,7 @@ impl Ext4 {
 impl FileSystem for Ext4 {
     fn info(&self) -> FsInfo {
         let superblock = &self.device.superblock;
-        let space = self.space.get_or_init(|| Space::of(&self.device));
+        let space = self.space.get_or_init(|| Space::of(&self.device, self.orphans));
         FsInfo {
             format: if superblock.features.extents() {
                 "ext4"

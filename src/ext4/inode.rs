@@ -1,6 +1,6 @@
 //! Inodes: what is known of a file, and where its data is described.
 
-use crate::bytes::{array, u16_at, zero};
+use crate::bytes::{array, u16_at, u32_at, zero};
 use crate::checksum::crc32c;
 use crate::device::Device;
 use crate::error::corrupt;
@@ -45,29 +45,24 @@ pub(crate) struct Inode {
 impl Inode {
     /// Reads an inode that is in use.
     pub(crate) fn read(device: &Device, number: NodeId) -> Result<Self> {
-        let superblock = &device.superblock;
-        let missing = || Error::new(ErrorKind::NotFound, format!("inode {} does not exist", number.0));
-        let index = number.0.checked_sub(1).filter(|index| *index < superblock.inodes).ok_or_else(missing)?;
-        let group = index.checked_div(superblock.inodes_per_group).ok_or_else(missing)?;
-        let in_group = index.checked_rem(superblock.inodes_per_group).ok_or_else(missing)?;
-        let inode_bytes = u64::try_from(superblock.inode_bytes).map_err(|_| missing())?;
-        let table = group::inode_table(device, group)?;
-        let in_table = in_group.checked_mul(inode_bytes).ok_or_else(missing)?;
-        let blocks = (in_table >> superblock.block_shift).saturating_add(1);
-        let start = device.offset(table, blocks, "an inode table")?;
-        let mut bytes = vec![0; superblock.inode_bytes];
-        device.read(start.checked_add(in_table).ok_or_else(missing)?, &mut bytes)?;
-        Self::parse(superblock, number, bytes)
+        Self::parse(&device.superblock, number, read_record(device, number)?, Verify::Checksum)
     }
 
-    fn parse(superblock: &Superblock, number: NodeId, mut bytes: Vec<u8>) -> Result<Self> {
+    /// The inode in a record that was put together in memory.
+    pub(crate) fn of_record(device: &Device, number: NodeId, record: Vec<u8>) -> Result<Self> {
+        Self::parse(&device.superblock, number, record, Verify::Nothing)
+    }
+
+    fn parse(superblock: &Superblock, number: NodeId, mut bytes: Vec<u8>, verify: Verify) -> Result<Self> {
         let cut = || corrupt(format!("inode {} is cut short", number.0));
         let (raw, extra) = RawInode::ref_from_prefix(&bytes).map_err(|_| cut())?;
         let generation = raw.i_generation.get().to_le_bytes();
         let number_le = u32::try_from(number.0).unwrap_or(u32::MAX).to_le_bytes();
         let checksum_seed = crc32c(crc32c(superblock.checksum_seed, &number_le), &generation);
         let extra_bytes = extra_size(number, extra)?;
-        check_sum(superblock, number, checksum_seed, &bytes, extra_bytes)?;
+        if verify == Verify::Checksum {
+            check_sum(superblock, number, checksum_seed, &bytes, extra_bytes)?;
+        }
         // Where the record has room for fixed fields but does not say that they are in use, the kernel takes them as they
         // are.
         let fields_bytes = if extra_bytes == 0 { size_of::<RawInodeExtra>().min(extra.len()) } else { extra_bytes };
@@ -104,6 +99,51 @@ impl Inode {
     pub(crate) fn name(&self) -> String {
         format!("inode {}", self.number.0)
     }
+}
+
+/// What is verified of a record.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Verify {
+    Checksum,
+    Nothing,
+}
+
+/// The bytes of an inode, in use or not.
+pub(crate) fn read_record(device: &Device, number: NodeId) -> Result<Vec<u8>> {
+    let superblock = &device.superblock;
+    let missing = || Error::new(ErrorKind::NotFound, format!("inode {} does not exist", number.0));
+    let index = number.0.checked_sub(1).filter(|index| *index < superblock.inodes).ok_or_else(missing)?;
+    let group = index.checked_div(superblock.inodes_per_group).ok_or_else(missing)?;
+    let in_group = index.checked_rem(superblock.inodes_per_group).ok_or_else(missing)?;
+    let inode_bytes = u64::try_from(superblock.inode_bytes).map_err(|_| missing())?;
+    let table = group::inode_table(device, group)?;
+    let in_table = in_group.checked_mul(inode_bytes).ok_or_else(missing)?;
+    let blocks = (in_table >> superblock.block_shift).saturating_add(1);
+    let start = device.offset(table, blocks, "an inode table")?;
+    let mut bytes = vec![0; superblock.inode_bytes];
+    device.read(start.checked_add(in_table).ok_or_else(missing)?, &mut bytes)?;
+    Ok(bytes)
+}
+
+/// The inode that comes next in the list of orphans: it is kept where the time of deletion will be.
+pub(crate) fn next_orphan(record: &[u8]) -> u64 {
+    RawInode::ref_from_prefix(record).map_or(0, |(raw, _)| raw.i_dtime.get().into())
+}
+
+/// The bytes that an inode takes to which no name leads; `None` for one that has names, or is not one.
+pub(crate) fn allocated_if_deleted(superblock: &Superblock, record: &[u8]) -> Option<u64> {
+    let (raw, _) = RawInode::ref_from_prefix(record).ok()?;
+    (raw.i_links_count.get() == 0 && raw.i_mode.get() != 0).then(|| allocated(superblock, raw))
+}
+
+/// The type of file that a record is of.
+pub(crate) fn file_type_of(record: &[u8]) -> Option<FileType> {
+    u16_at(record, 0).and_then(file_type)
+}
+
+/// The flags in a record.
+pub(crate) fn flags_of(record: &[u8]) -> u32 {
+    u32_at(record, 0x20).unwrap_or(0)
 }
 
 /// How many bytes behind the first 128 belong to fixed fields.

@@ -2,10 +2,12 @@
 
 use crate::device::Device;
 use crate::error::corrupt;
+use crate::fast_commit::{self, Scanned};
 use crate::filesystem::Ext4;
 use crate::inode::Inode;
 use crate::journal::{self, JournalSuperblock, Log, Replay};
 use crate::options::OpenOptions;
+use crate::orphans;
 use crate::superblock::Superblock;
 use block::{Overlay, ReadAt, ReadError};
 use std::sync::Arc;
@@ -44,7 +46,7 @@ pub(crate) fn recover(fs: Ext4, volume: &Arc<dyn ReadAt>, options: &OpenOptions)
     replay(fs, volume, log).map_err(advise)
 }
 
-fn replay(mut fs: Ext4, volume: &Arc<dyn ReadAt>, log: Log) -> Result<Ext4> {
+fn replay(fs: Ext4, volume: &Arc<dyn ReadAt>, log: Log) -> Result<Ext4> {
     let superblock = &fs.device.superblock;
     let block_shift = superblock.block_shift;
     let journal = JournalSuperblock::parse(&log.read(log.superblock)?, superblock.block_bytes(), log.blocks)?;
@@ -56,17 +58,32 @@ fn replay(mut fs: Ext4, volume: &Arc<dyn ReadAt>, log: Log) -> Result<Ext4> {
         return Ok(fs);
     }
     let scan = journal::scan(&log, &journal)?;
-    let patches = Replay::new(log, journal.checksums, journal.checksum_seed, scan.blocks);
-    let (transactions, blocks) = (scan.transactions, patches.len());
+    let log = Arc::new(log);
+    let patches = Replay::new(Arc::clone(&log), journal.checksums, journal.checksum_seed, scan.blocks);
+    let blocks = patches.len();
     let overlay: Arc<dyn ReadAt> = Arc::new(Overlay::new(Arc::clone(volume), Arc::new(patches), block_shift));
-    fs = Ext4::over(Device::open(overlay)?);
-    fs.notice(&format!(
-        "it was in use; its journal was replayed in memory ({transactions} transactions, {blocks} blocks)"
-    ));
+    let mut fs = Ext4::over(Device::open(overlay)?);
+    let fast = match journal.fast_commits.clone() {
+        Some(blocks) => fast_commit::scan(&log, blocks, scan.next_sequence, fs.device.superblock.inode_bytes)?,
+        None => Scanned::default(),
+    };
+    fs.notice(&told(scan.transactions, blocks, &fast));
+    if fast.is_torn {
+        fs.notice("a fast commit in its journal is not whole and was left out");
+    }
     if journal.has_error {
         fs.notice("the source's kernel recorded an error in the journal; some files may be damaged");
     }
+    let changes = fast_commit::replay(&fs, fast.tags)?;
+    fs.fast_commits = changes;
+    fs.orphans = orphans::count(&fs);
     Ok(fs)
+}
+
+/// What was replayed, in words.
+fn told(transactions: u32, blocks: usize, fast: &Scanned) -> String {
+    let fast = if fast.commits == 0 { String::new() } else { format!(", {} fast commits", fast.commits) };
+    format!("it was in use; its journal was replayed in memory ({transactions} transactions of {blocks} blocks{fast})")
 }
 
 /// The log of the journal, wherever it is.

@@ -4,6 +4,7 @@ use crate::bytes::u16_at;
 use crate::device::Device;
 use crate::group;
 use crate::inode::Inode;
+use crate::orphans::Orphans;
 use crate::superblock::Superblock;
 use vfs::{NodeId, Result};
 
@@ -21,13 +22,16 @@ pub(crate) struct Space {
 }
 
 impl Space {
-    pub(crate) fn of(device: &Device) -> Self {
+    /// That of the file system on `device`, whose `orphans` count as free.
+    pub(crate) fn of(device: &Device, orphans: Orphans) -> Self {
         let superblock = &device.superblock;
         let (blocks_free, inodes_free) = match free_in_groups(device) {
             Ok(Some(counts)) => counts,
             // What the superblock says was right when it was last written.
             Ok(None) | Err(_) => (superblock.free_blocks, superblock.free_inodes),
         };
+        let blocks_free = blocks_free.saturating_add(orphans.blocks);
+        let inodes_free = inodes_free.saturating_add(orphans.inodes);
         let held = superblock.reserved_blocks.saturating_add(kept_back(superblock));
         Self {
             blocks: superblock.blocks.saturating_sub(overhead(device)),

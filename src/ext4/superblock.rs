@@ -59,6 +59,10 @@ pub(crate) struct Superblock {
     pub(crate) journal_inode: u64,
     /// The UUID of the device that the journal is on, if it is elsewhere.
     pub(crate) journal_uuid: [u8; 16],
+    /// The first inode in the list of deleted files that are still open; 0 for none.
+    pub(crate) last_orphan: u64,
+    /// The inode of the file that names such files; 0 for none.
+    pub(crate) orphan_file: u64,
     pub(crate) uuid: [u8; 16],
     /// Seed of every metadata checksum.
     pub(crate) checksum_seed: u32,
@@ -148,6 +152,8 @@ impl Superblock {
             backup_groups: raw.s_backup_bgs.map(|group| group.get()),
             journal_inode: u64::from(raw.s_journal_inum.get()),
             journal_uuid: raw.s_journal_uuid,
+            last_orphan: raw.s_last_orphan.get().into(),
+            orphan_file: if features.orphan_file() { raw.s_orphan_file_inum.get().into() } else { 0 },
             uuid: raw.s_uuid,
             checksum_seed,
             hash_seed: raw.s_hash_seed.map(|word| word.get()),

@@ -5,6 +5,7 @@ use super::{Checksums, Log};
 use crate::checksum::crc32c;
 use block::{Patches, ReadError, ReadErrorKind};
 use std::ops::Range;
+use std::sync::Arc;
 
 /// A block of the volume in the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,7 +22,7 @@ pub(crate) struct Logged {
 
 /// The blocks that a journal replaces.
 pub(crate) struct Replay {
-    log: Log,
+    log: Arc<Log>,
     checksums: Checksums,
     checksum_seed: u32,
     /// Block of the volume and its place in the log, in ascending order.
@@ -30,7 +31,7 @@ pub(crate) struct Replay {
 
 impl Replay {
     pub(crate) fn new(
-        log: Log,
+        log: Arc<Log>,
         checksums: Checksums,
         checksum_seed: u32,
         blocks: impl IntoIterator<Item = (u64, Logged)>,

@@ -47,7 +47,7 @@ impl Image {
         let inode = Inode::read(&self.fs.device, self.node(path)).unwrap();
         match mapping::run(&self.fs, &inode, logical).unwrap().place {
             Place::Stored(block) => block << self.fs.device.superblock.block_shift,
-            Place::Hole => panic!("block {logical} of {path} is a hole"),
+            Place::Hole | Place::Unwritten => panic!("block {logical} of {path} is a hole"),
         }
     }
 
