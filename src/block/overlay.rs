@@ -153,7 +153,7 @@ mod tests {
             let mut buf = vec![0; length];
             let result = overlay.read_exact_at(offset, &mut buf);
             let end = offset as usize + length;
-            overlay.will_need(&[offset..offset + length as u64]);
+            overlay.will_need(&[0..1, offset..offset + length as u64]);
             if end > written.len() {
                 prop_assert_eq!(result.unwrap_err().kind, ReadErrorKind::OutOfRange);
             } else {

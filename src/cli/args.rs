@@ -78,6 +78,10 @@ pub(crate) struct SourceOptions {
     /// Sector size of disk image files
     #[arg(long, value_name = "BYTES", default_value = "512", value_parser = ["512", "4096"], help_heading = "Reading")]
     pub(crate) block_size: String,
+
+    /// Show file systems that were in use as they lie on the disk, without what their journals hold
+    #[arg(long, help_heading = "Reading")]
+    pub(crate) no_replay: bool,
 }
 
 /// How the target is reached, and who each side has to be.

@@ -100,6 +100,7 @@ impl JobSource {
                 ..block::CacheConfig::default()
             },
             image_block_size,
+            reading: session::ReadingOptions { replay: !self.options.no_replay },
         })
     }
 }

@@ -76,6 +76,11 @@ impl Features {
         orphan_present: ro_compat & 0x1_0000,
     }
 
+    /// Whether group descriptors have checksums.
+    pub(crate) const fn has_descriptor_checksums(self) -> bool {
+        self.gdt_csum() || self.metadata_csum()
+    }
+
     /// The incompatible features that cannot be read, by name; `None` when there are none.
     pub(crate) fn unreadable(self) -> Option<String> {
         let unreadable = self.incompat & !INCOMPAT_READABLE;

@@ -70,6 +70,7 @@ impl Ext4 {
     /// # Errors
     /// [`ErrorKind::Unsupported`] names what this version does not read (a feature, a journal elsewhere);
     /// [`ErrorKind::Corrupt`] says what is damaged.
+    #[expect(clippy::needless_pass_by_value, reason = "whoever opens a volume hands it over")]
     pub fn open(volume: Arc<dyn ReadAt>) -> Result<Self> {
         Self::open_with(&volume, &OpenOptions::default())
     }

@@ -1,12 +1,13 @@
 //! Block groups: where descriptors are, and the inode table that each one names.
 
+use crate::backup;
 use crate::bytes::{u16_at, zero};
 use crate::checksum::{crc16, crc32c};
 use crate::device::Device;
 use crate::error::corrupt;
 use crate::layout::RawGroupDescriptor;
 use crate::superblock::Superblock;
-use vfs::Result;
+use vfs::{ErrorKind, Result};
 use zerocopy::FromBytes;
 
 /// Byte of `bg_checksum` in a descriptor.
@@ -17,13 +18,28 @@ const INODE_TABLE_HI_OFFSET: usize = 0x28;
 /// The first block of the inode table of `group`.
 pub(crate) fn inode_table(device: &Device, group: u64) -> Result<u64> {
     let superblock = &device.superblock;
-    let mut bytes = vec![0; superblock.descriptor_bytes];
-    device.read(descriptor_offset(superblock, group)?, &mut bytes)?;
-    check_sum(superblock, group, &bytes)?;
+    let bytes = match descriptor(device, group, superblock.copy_in_group) {
+        Err(error) if error.kind == ErrorKind::Corrupt => {
+            let copies = backup::GROUPS.into_iter().filter(|copy| has_superblock(superblock, *copy));
+            let mut copies = copies.filter_map(|copy| descriptor(device, group, copy).ok());
+            // Without a checksum nobody can say which of them is right.
+            copies.next().filter(|_| superblock.features.has_descriptor_checksums()).ok_or(error)?
+        }
+        result => result?,
+    };
     let (raw, _) =
         RawGroupDescriptor::ref_from_prefix(&bytes).map_err(|_| corrupt("a group descriptor is cut short"))?;
     let high = crate::bytes::u32_at(&bytes, INODE_TABLE_HI_OFFSET).filter(|_| superblock.features.is_64bit());
     Ok(u64::from(high.unwrap_or(0)) << 32 | u64::from(raw.bg_inode_table_lo.get()))
+}
+
+/// The verified descriptor of `group` from the table in group `copy`, 0 for the primary one.
+fn descriptor(device: &Device, group: u64, copy: u64) -> Result<Vec<u8>> {
+    let superblock = &device.superblock;
+    let mut bytes = vec![0; superblock.descriptor_bytes];
+    device.read(descriptor_offset(superblock, group, copy)?, &mut bytes)?;
+    check_sum(superblock, group, &bytes)?;
+    Ok(bytes)
 }
 
 /// Verifies the descriptor of every group and gives its bytes to `visit`.
@@ -34,7 +50,7 @@ pub(crate) fn each_descriptor(device: &Device, visit: &mut dyn FnMut(&[u8])) -> 
     let mut group = 0;
     while group < superblock.groups() {
         // A block of descriptors begins with the one of a group that is a multiple of their number.
-        device.read(descriptor_offset(superblock, group)?, &mut block)?;
+        device.read(descriptor_offset(superblock, group, superblock.copy_in_group)?, &mut block)?;
         let in_block = superblock.groups().saturating_sub(group).min(per_block);
         for (number, bytes) in
             (group..group.saturating_add(in_block)).zip(block.chunks_exact(superblock.descriptor_bytes))
@@ -47,8 +63,9 @@ pub(crate) fn each_descriptor(device: &Device, visit: &mut dyn FnMut(&[u8])) -> 
     Ok(())
 }
 
-/// The byte at which the descriptor of `group` begins (Linux `fs/ext4/super.c`, `descriptor_loc`).
-fn descriptor_offset(superblock: &Superblock, group: u64) -> Result<u64> {
+/// The byte at which the descriptor of `group` begins (Linux `fs/ext4/super.c`, `descriptor_loc`), in the table behind the
+/// superblock in group `copy`.
+fn descriptor_offset(superblock: &Superblock, group: u64, copy: u64) -> Result<u64> {
     let bad = || corrupt(format!("block group {group} does not exist; there are {}", superblock.groups()));
     if group >= superblock.groups() {
         return Err(bad());
@@ -67,9 +84,11 @@ fn descriptor_offset(superblock: &Superblock, group: u64) -> Result<u64> {
         let before = u64::from(has_superblock(superblock, first_group)).saturating_add(boot_block.into());
         first_block.and_then(|block| block.checked_add(before))
     } else {
-        // The block of the superblock: 1 with 1 KiB blocks, else 0.
-        let superblock_block = 1024_u64 >> superblock.block_shift;
-        superblock_block.checked_add(table_block).and_then(|block| block.checked_add(1))
+        // The block of the primary superblock: 1 with 1 KiB blocks, else 0.
+        let primary = 1024_u64 >> superblock.block_shift;
+        let start = if copy == 0 { Some(primary) } else { copy.checked_mul(superblock.blocks_per_group) };
+        let start = start.and_then(|start| start.checked_add(if copy == 0 { 0 } else { superblock.first_data_block }));
+        start.and_then(|start| start.checked_add(table_block)).and_then(|block| block.checked_add(1))
     };
     let block = block.filter(|block| *block < superblock.blocks).ok_or_else(bad)?;
     (block << superblock.block_shift).checked_add(index.checked_mul(bytes).ok_or_else(bad)?).ok_or_else(bad)

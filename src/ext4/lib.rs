@@ -10,6 +10,7 @@
 )]
 
 mod acl;
+mod backup;
 mod block_map;
 mod bytes;
 mod checksum;
@@ -42,4 +43,4 @@ mod tests;
 pub use filesystem::Ext4;
 pub use options::OpenOptions;
 pub use recovery::{external_journal, journal_device};
-pub use superblock::probe;
+pub use superblock::{probe, probe_copies};

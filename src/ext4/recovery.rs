@@ -8,7 +8,7 @@ use crate::inode::Inode;
 use crate::journal::{self, JournalSuperblock, Log, Replay};
 use crate::options::OpenOptions;
 use crate::orphans;
-use crate::superblock::Superblock;
+use crate::superblock::{ORPHANS_NOTICE, Superblock};
 use block::{Overlay, ReadAt, ReadError};
 use std::sync::Arc;
 use vfs::{Error, ErrorKind, NodeId, Result};
@@ -35,7 +35,10 @@ pub fn journal_device(volume: &dyn ReadAt) -> std::result::Result<Option<[u8; 16
 /// `fs`, which was opened as it lies on `volume`, as it is after the replay of its journal.
 pub(crate) fn recover(fs: Ext4, volume: &Arc<dyn ReadAt>, options: &OpenOptions) -> Result<Ext4> {
     let mut fs = fs;
-    if !fs.device.superblock.features.needs_recovery() {
+    let superblock = &fs.device.superblock;
+    // Copies of the superblock are not told when the file system is in use.
+    let may_be_dirty = superblock.copy_in_group != 0 && superblock.features.has_journal();
+    if !superblock.features.needs_recovery() && !may_be_dirty {
         return Ok(fs);
     }
     if !options.replay {
@@ -77,6 +80,10 @@ fn replay(fs: Ext4, volume: &Arc<dyn ReadAt>, log: Log) -> Result<Ext4> {
     let changes = fast_commit::replay(&fs, fast.tags)?;
     fs.fast_commits = changes;
     fs.orphans = orphans::count(&fs);
+    fs.device.superblock.notices.retain(|notice| notice != ORPHANS_NOTICE);
+    if fs.orphans.inodes > 0 {
+        fs.notice(&format!("files that were deleted while they were in use stay hidden: {}", fs.orphans.inodes));
+    }
     Ok(fs)
 }
 

@@ -1,5 +1,6 @@
 //! The superblock: geometry, features, identity; checked as the kernel's `ext4_fill_super` does.
 
+use crate::backup;
 use crate::checksum::crc32c;
 use crate::error::{corrupt, io};
 use crate::features::Features;
@@ -16,6 +17,10 @@ const MAGIC_OFFSET: u64 = SUPERBLOCK_OFFSET + 0x38;
 const MAGIC: u16 = 0xEF53;
 /// The largest `s_log_cluster_size`: clusters of 1 GiB.
 const CLUSTER_LOG_MAX: u32 = 20;
+
+/// Said of a volume that is shown as it lies.
+pub(crate) const ORPHANS_NOTICE: &str =
+    "some files were deleted or cut short while they were in use, and that was not finished";
 
 /// Whether the volume holds ext2, ext3 or ext4: the magic number is where it has to be.
 ///
@@ -55,6 +60,10 @@ pub(crate) struct Superblock {
     pub(crate) first_meta_bg: u64,
     pub(crate) reserved_gdt_blocks: u64,
     pub(crate) backup_groups: [u32; 2],
+    /// The block group of which this says to be the superblock.
+    group_number: u64,
+    /// The block group that this copy lies in; 0 for the primary superblock.
+    pub(crate) copy_in_group: u64,
     /// The inode of the journal; 0 when it is elsewhere, or there is none.
     pub(crate) journal_inode: u64,
     /// The UUID of the device that the journal is on, if it is elsewhere.
@@ -77,10 +86,33 @@ pub(crate) struct Superblock {
 }
 
 impl Superblock {
-    /// Reads and checks the primary superblock.
+    /// Reads and checks the primary superblock or, where it is damaged, one of its copies.
     pub(crate) fn read(volume: &dyn ReadAt) -> Result<Self> {
+        match Self::read_at(volume, SUPERBLOCK_OFFSET) {
+            Err(error) if error.kind == ErrorKind::Corrupt => {
+                let found = backup::places(volume.size()).find_map(|place| Self::read_copy(volume, place));
+                let mut copy = found.ok_or(error)?;
+                let group = copy.copy_in_group;
+                copy.notices.push(format!("its superblock is damaged; the copy in block group {group} was used"));
+                Ok(copy)
+            }
+            result => result,
+        }
+    }
+
+    /// The copy at a place, if there is one.
+    fn read_copy(volume: &dyn ReadAt, place: backup::Place) -> Option<Self> {
+        let mut copy = Self::read_at(volume, place.offset).ok()?;
+        let block = place.group.checked_mul(copy.blocks_per_group)?.checked_add(copy.first_data_block)?;
+        let belongs_here =
+            block.checked_shl(copy.block_shift) == Some(place.offset) && copy.group_number == place.group;
+        copy.copy_in_group = place.group;
+        belongs_here.then_some(copy)
+    }
+
+    fn read_at(volume: &dyn ReadAt, offset: u64) -> Result<Self> {
         let mut bytes = [0; SUPERBLOCK_BYTES];
-        volume.read_exact_at(SUPERBLOCK_OFFSET, &mut bytes).map_err(io)?;
+        volume.read_exact_at(offset, &mut bytes).map_err(io)?;
         let superblock = Self::parse(&bytes)?;
         let size = superblock.blocks.checked_shl(superblock.block_shift).unwrap_or(u64::MAX);
         if size > volume.size() {
@@ -150,6 +182,8 @@ impl Superblock {
             first_meta_bg: u64::from(raw.s_first_meta_bg.get()),
             reserved_gdt_blocks: u64::from(raw.s_reserved_gdt_blocks.get()),
             backup_groups: raw.s_backup_bgs.map(|group| group.get()),
+            group_number: u64::from(raw.s_block_group_nr.get()),
+            copy_in_group: 0,
             journal_inode: u64::from(raw.s_journal_inum.get()),
             journal_uuid: raw.s_journal_uuid,
             last_orphan: raw.s_last_orphan.get().into(),
@@ -207,6 +241,23 @@ impl Superblock {
     pub(crate) fn groups(&self) -> u64 {
         self.blocks.saturating_sub(self.first_data_block).div_ceil(self.blocks_per_group)
     }
+}
+
+/// Whether one of the copies of the superblock is where `mke2fs` puts it. For volumes that nothing else was recognised
+/// in: it reads at some twenty places.
+///
+/// # Errors
+/// When the volume cannot be read.
+pub fn probe_copies(volume: &dyn ReadAt) -> std::result::Result<bool, ReadError> {
+    for place in backup::places(volume.size()) {
+        let mut magic = [0; 2];
+        volume
+            .read_exact_at(place.offset.saturating_add(MAGIC_OFFSET.saturating_sub(SUPERBLOCK_OFFSET)), &mut magic)?;
+        if u16::from_le_bytes(magic) == MAGIC && Superblock::read_copy(volume, place).is_some() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// What has to hold before anything else can be computed.
@@ -334,8 +385,7 @@ fn notices(raw: &RawSuperblock, features: Features) -> Vec<String> {
         notices.push("it was not unmounted cleanly and has no journal; recent changes may be incomplete".to_owned());
     }
     if raw.s_last_orphan.get() != 0 || state & ORPHANS != 0 || features.orphan_present() {
-        notices
-            .push("some files were deleted or cut short while they were in use, and that was not finished".to_owned());
+        notices.push(ORPHANS_NOTICE.to_owned());
     }
     notices
 }

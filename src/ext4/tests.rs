@@ -1,5 +1,6 @@
 //! Whole images: against what the kernel shows of them, against another reader, and damaged.
 
+mod backup;
 mod crafted;
 mod damage;
 mod dirty;

@@ -8,6 +8,8 @@ use block::{ReadAt, ReadError, ReadErrorKind};
 pub(crate) enum Content {
     /// ext2, ext3 or ext4.
     Ext,
+    /// The external journal of an ext3 or ext4 file system.
+    Journal,
     /// A file system, or a part of a volume, that fr-mount does not read (yet).
     Foreign {
         /// The name that `blkid` gives it.
@@ -75,13 +77,20 @@ pub(crate) fn content(volume: &dyn ReadAt) -> Result<Content, ReadError> {
     if let Some(found) = first_match(volume, MEMBERS)? {
         return Ok(found);
     }
+    if ext4::journal_device(volume)?.is_some() {
+        return Ok(Content::Journal);
+    }
     if ext4::probe(volume)? {
         return Ok(Content::Ext);
     }
     if let Some(found) = first_match(volume, FILE_SYSTEMS)? {
         return Ok(found);
     }
-    is_swap(volume).map(|swap| if swap { Content::Swap } else { Content::Unknown })
+    if is_swap(volume)? {
+        return Ok(Content::Swap);
+    }
+    // Only where nothing else is: an overwritten file system may have left copies of its superblock behind.
+    Ok(if ext4::probe_copies(volume)? { Content::Ext } else { Content::Unknown })
 }
 
 fn first_match(volume: &dyn ReadAt, signatures: &[Signature]) -> Result<Option<Content>, ReadError> {

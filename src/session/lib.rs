@@ -20,6 +20,6 @@ mod sys;
 
 pub use error::{Error, ErrorKind};
 pub use lifecycle::{Action, EndReason, Event, Lifecycle};
-pub use open::{OpenOptions, OpenVolume, Opened, Progress, open};
+pub use open::{OpenOptions, OpenVolume, Opened, Progress, ReadingOptions, open};
 pub use record::{Kept, Record, RecordedVolume, StateDir};
 pub use report::{DiskReport, PartitionReport, Report, VolumeReport, VolumeState};

@@ -20,6 +20,15 @@ pub struct OpenOptions {
     pub cache: CacheConfig,
     /// Logical block size of disk image files.
     pub image_block_size: block::BlockSize,
+    /// How file systems are opened.
+    pub reading: ReadingOptions,
+}
+
+/// How file systems are opened.
+#[derive(Clone, Copy, Debug)]
+pub struct ReadingOptions {
+    /// Whether journals that still hold changes are replayed, in memory.
+    pub replay: bool,
 }
 
 /// Is told, in words, what is being done.
@@ -68,6 +77,7 @@ impl Opened {
 /// When its disks cannot be reached. A disk or volume that cannot be read is no error: the report says so.
 pub fn open(point: &RecoveryPoint, options: OpenOptions, progress: Progress<'_>) -> Result<Opened, Error> {
     let cache = Cache::new(options.cache);
+    let reading = options.reading;
     let (source, disks, notices) = Source::open(point, options, progress)?;
     let mut report = Report { source: point.to_string(), notices, ..Report::default() };
     let devices: Vec<_> = disks.into_iter().map(|disk| Attached::new(disk, &cache)).collect();
@@ -75,7 +85,7 @@ pub fn open(point: &RecoveryPoint, options: OpenOptions, progress: Progress<'_>)
     let found = volume::scan(&devices.iter().map(Attached::device).collect::<Vec<_>>());
     report.notices.extend(found.notices.iter().cloned());
     report.disks = devices.iter().enumerate().map(|(index, disk)| disk.report(index, &found)).collect();
-    let volumes = read_volumes(&devices, &found, &mut report, progress);
+    let volumes = read_volumes(&devices, &found, reading, &mut report, progress);
     Ok(Opened { report, volumes, source })
 }
 
@@ -116,8 +126,14 @@ struct Finding {
     file_system: Option<vfs::Result<Arc<dyn FileSystem>>>,
 }
 
-fn read_volumes(devices: &[Attached], found: &Scan, report: &mut Report, progress: Progress<'_>) -> Vec<OpenVolume> {
-    let findings: Vec<_> = found.volumes.iter().map(|volume| find(volume, devices, found, progress)).collect();
+fn read_volumes(
+    devices: &[Attached],
+    found: &Scan,
+    reading: ReadingOptions,
+    report: &mut Report,
+    progress: Progress<'_>,
+) -> Vec<OpenVolume> {
+    let findings: Vec<_> = found.volumes.iter().map(|volume| find(volume, devices, found, reading, progress)).collect();
     let labels: Vec<_> = findings.iter().map(|finding| info(finding).and_then(|info| info.label)).collect();
     let candidate = |(volume, label): (&Volume, &Option<String>)| (volume.disk, volume.partition, label.clone());
     let candidates: Vec<_> = found.volumes.iter().zip(&labels).map(candidate).collect();
@@ -138,7 +154,13 @@ fn read_volumes(devices: &[Attached], found: &Scan, report: &mut Report, progres
     open
 }
 
-fn find(volume: &Volume, devices: &[Attached], found: &Scan, progress: Progress<'_>) -> Finding {
+fn find(
+    volume: &Volume,
+    devices: &[Attached],
+    found: &Scan,
+    reading: ReadingOptions,
+    progress: Progress<'_>,
+) -> Finding {
     let number = volume.partition.map_or_else(String::new, |number| format!(" partition {number}"));
     progress(&format!("reading disk {}{number}", volume.disk));
     let content = match whole_disk_is_member(volume, devices, found) {
@@ -146,12 +168,21 @@ fn find(volume: &Volume, devices: &[Attached], found: &Scan, progress: Progress<
         Ok(false) => detect::content(volume.data.as_ref()),
         Err(error) => Err(error),
     };
-    let file_system = matches!(content, Ok(Content::Ext)).then(|| open_ext4(volume));
+    let file_system = matches!(content, Ok(Content::Ext)).then(|| open_ext4(volume, found, reading));
     Finding { content, file_system }
 }
 
-fn open_ext4(volume: &Volume) -> vfs::Result<Arc<dyn FileSystem>> {
-    Ok(Arc::new(ext4::Ext4::open(Arc::clone(&volume.data))?))
+fn open_ext4(volume: &Volume, found: &Scan, reading: ReadingOptions) -> vfs::Result<Arc<dyn FileSystem>> {
+    let options = ext4::OpenOptions { replay: reading.replay, journal: ext4_journal(volume, found) };
+    Ok(Arc::new(ext4::Ext4::open_with(&volume.data, &options)?))
+}
+
+/// The volume that holds the journal of the file system on this one, if it is elsewhere. A volume that cannot be read is
+/// none: whoever needs its journal is told that it is missing.
+fn ext4_journal(volume: &Volume, found: &Scan) -> Option<Arc<dyn ReadAt>> {
+    let wanted = ext4::external_journal(volume.data.as_ref()).ok()??;
+    let is_journal = |other: &&Volume| ext4::journal_device(other.data.as_ref()).is_ok_and(|uuid| uuid == Some(wanted));
+    found.volumes.iter().find(is_journal).map(|journal| Arc::clone(&journal.data))
 }
 
 /// Whether the disk that holds this volume belongs, as a whole, to an md array: then its partitions are the array's,
@@ -203,6 +234,9 @@ fn describe(finding: &Finding) -> (Option<&'static str>, VolumeState) {
         (Err(error), None) => (None, VolumeState::Unreadable(error.to_string())),
         (Ok(Content::Foreign { format, name }), None) => {
             (Some(format), VolumeState::Unreadable(format!("{name}, which this version does not read yet")))
+        }
+        (Ok(Content::Journal), None) => {
+            (Some("jbd"), VolumeState::NoFileSystem("the journal of a file system on another volume".to_owned()))
         }
         (Ok(Content::Swap), None) => (Some("swap"), VolumeState::NoFileSystem("swap space".to_owned())),
         (Ok(Content::Unknown | Content::Ext), None) => {

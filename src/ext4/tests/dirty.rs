@@ -44,17 +44,18 @@ fn without_fast_commit_traces(lines: &[String]) -> Vec<String> {
     lines[1..].iter().map(blank).collect()
 }
 
-/// Compares an image with the kernel's copy of it, replayed, and as it lies.
-fn compare(kind: &str, image: &str) {
+/// Compares an image with the kernel's copy of it, replayed, and as it lies; says whether that made a difference.
+fn compare(kind: &str, image: &str) -> bool {
     let mut kernel = lines(&check(kind, &dirty(&["replayed", image])));
     let fs = open(image, true).unwrap_or_else(|error| panic!("{kind}: {error}"));
     let mut ours = manifest::of(&fs).unwrap_or_else(|error| panic!("{kind}: {error}"));
     let unreplayed = dirty(&["noload", image]);
     let as_it_lies = open(image, false).and_then(|fs| manifest::of(&fs));
     // Half of a change can be so wrong that the kernel gives up, and then so may we.
+    let mut differs = true;
     if unreplayed.status.success() {
         let unreplayed = lines(&check(kind, &unreplayed));
-        assert_ne!(kernel[1..], unreplayed[1..], "{kind}: there is nothing in its journal");
+        differs = kernel[1..] != unreplayed[1..];
         assert_same(&format!("{kind}, not replayed"), &unreplayed, &as_it_lies.unwrap());
     }
     if fs.fast_commits.changes_anything() {
@@ -62,6 +63,7 @@ fn compare(kind: &str, image: &str) {
         ours = without_fast_commit_traces(&ours);
     }
     assert_same(kind, &kernel, &ours);
+    differs
 }
 
 /// Images that others made by cutting the power of a machine, if they are there.
@@ -81,7 +83,7 @@ fn journals_of_machines_that_lost_power_are_replayed_as_the_kernel_replays_them(
         let image = scratch.path().join(&name);
         let mut reader = zstd::Decoder::new(fs::File::open(corpus.join(&name)).unwrap()).unwrap();
         std::io::copy(&mut reader, &mut fs::File::create(&image).unwrap()).unwrap();
-        compare(&name, image.to_str().unwrap());
+        assert!(compare(&name, image.to_str().unwrap()), "{name}: there is nothing in its journal");
         fs::remove_file(image).unwrap();
         eprintln!("compared: {name}");
     }
@@ -98,8 +100,12 @@ fn every_kind_of_journal_is_replayed_as_the_kernel_replays_it() {
     for kind in kinds.lines() {
         let image = scratch.path().join(kind);
         let image = image.to_str().unwrap();
-        check(kind, &dirty(&["image", kind, image]));
-        compare(kind, image);
+        // Where somebody tells the whole machine to write everything out, it is written in place as well.
+        let matters = (0..3).any(|_| {
+            check(kind, &dirty(&["image", kind, image]));
+            compare(kind, image)
+        });
+        assert!(matters, "{kind}: there is nothing in its journal");
         fs::remove_file(image).unwrap();
         eprintln!("compared: {kind}");
     }
