@@ -25,6 +25,17 @@ fn open(path: &str, replay: bool) -> vfs::Result<Ext4> {
     Ext4::open_with(&disk(path), &OpenOptions { replay, journal })
 }
 
+/// The bytes of an image that needs the replay; `None` where none can be made.
+pub(super) fn image(kind: &str) -> Option<Arc<Vec<u8>>> {
+    let scratch = tempfile::tempdir().unwrap();
+    if !can_mount(scratch.path()) {
+        return None;
+    }
+    let path = scratch.path().join(kind);
+    check(kind, &dirty(&["image", kind, path.to_str().unwrap()]));
+    Some(Arc::new(fs::read(path).unwrap()))
+}
+
 fn lines(text: &str) -> Vec<String> {
     text.lines().map(str::to_owned).collect()
 }

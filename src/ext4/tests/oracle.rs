@@ -2,6 +2,7 @@
 //! otherwise, which is why it is only compared with.
 
 use super::crafted::Image;
+use super::dirty;
 use super::disk::Disk;
 use crate::Ext4;
 use std::collections::{BTreeMap, BTreeSet};
@@ -201,5 +202,36 @@ fn ext4_view_refuses_meta_bg_mmp_and_large_dir_which_we_read() {
         let with = || Disk::new(&image.bytes).with(INCOMPAT, incompat.to_le_bytes()).with(FIRST_META_BG, [1, 0, 0, 0]);
         assert!(matches!(theirs(with()), Err(ext4_view::Ext4Error::Incompatible(_))), "{feature:#x}");
         assert!(ours(&Ext4::open(Arc::new(with())).unwrap()) == sound, "{feature:#x}");
+    }
+}
+
+/// How many files of an image with a dirty journal the other reader shows with other data, without an error, and how
+/// many it does not show at all; ours were compared with the kernel's in `dirty.rs`.
+fn wrong_in_theirs(kind: &str) -> Option<(usize, usize)> {
+    let image = dirty::image(kind)?;
+    let ours = ours(&Ext4::open(Arc::new(Disk::new(&image))).unwrap());
+    let theirs = theirs(Disk::new(&image)).unwrap();
+    let (mut different, mut missing) = (0, 0);
+    for (path, facts) in ours.iter().filter(|(_, facts)| facts.file_type == FileType::Regular) {
+        match their_facts(&theirs, path) {
+            Ok(found) => different += usize::from(found.data != facts.data),
+            Err(ext4_view::Ext4Error::NotFound) => missing += 1,
+            Err(_) => {}
+        }
+    }
+    Some((different, missing))
+}
+
+#[test]
+fn ext4_view_brings_back_revoked_blocks_where_we_leave_them_out() {
+    if let Some((different, _)) = wrong_in_theirs("revoked-later") {
+        assert!(different > 0, "it has learned revokes");
+    }
+}
+
+#[test]
+fn ext4_view_cuts_a_wrapped_journal_short_where_we_read_it_to_its_end() {
+    if let Some((_, missing)) = wrong_in_theirs("wrapped") {
+        assert!(missing > 0, "it has learned to go round");
     }
 }
