@@ -2,12 +2,13 @@
 
 use crate::adapter::{Adapter, flow, listed_only};
 use crate::attr::{file_type, no_attr};
+use crate::inode_flags::Question;
 use crate::{seek, xattrs};
 use fuser::{
     BsdFileFlags, CopyFileRangeFlags, Errno, FileHandle, Filesystem, FopenFlags, Generation, INodeNo, InitFlags,
-    KernelConfig, LockOwner, OpenAccMode, OpenFlags, RenameFlags, ReplyAttr, ReplyCreate, ReplyData, ReplyDirectory,
-    ReplyDirectoryPlus, ReplyEmpty, ReplyEntry, ReplyLseek, ReplyOpen, ReplyStatfs, ReplyWrite, ReplyXattr, Request,
-    TimeOrNow, WriteFlags,
+    IoctlFlags, KernelConfig, LockOwner, OpenAccMode, OpenFlags, RenameFlags, ReplyAttr, ReplyCreate, ReplyData,
+    ReplyDirectory, ReplyDirectoryPlus, ReplyEmpty, ReplyEntry, ReplyIoctl, ReplyLseek, ReplyOpen, ReplyStatfs,
+    ReplyWrite, ReplyXattr, Request, TimeOrNow, WriteFlags,
 };
 use std::cell::RefCell;
 use std::ffi::OsStr;
@@ -217,6 +218,29 @@ impl Filesystem for Adapter {
         let node = self.map.node(ino);
         let names = self.call("extended attributes", node, || xattrs::list(&*self.fs, node, req.uid()));
         Self::reply_xattr(names, size, reply);
+    }
+
+    fn ioctl(
+        &self,
+        _req: &Request,
+        ino: INodeNo,
+        _fh: FileHandle,
+        _flags: IoctlFlags,
+        cmd: u32,
+        _in_data: &[u8],
+        _out_size: u32,
+        reply: ReplyIoctl,
+    ) {
+        let question = match Question::of(cmd) {
+            Ok(question) => question,
+            Err(error) => return reply.error(error),
+        };
+        let node = self.map.node(ino);
+        match self.call("inode flags", node, || self.fs.flags(node)) {
+            Ok(Some(flags)) => reply.ioctl(0, &question.answer(&flags)),
+            Ok(None) => reply.error(Errno::ENOTTY),
+            Err(error) => reply.error(error),
+        }
     }
 
     fn lseek(&self, _req: &Request, ino: INodeNo, _fh: FileHandle, offset: i64, whence: i32, reply: ReplyLseek) {

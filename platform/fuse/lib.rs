@@ -11,6 +11,7 @@ mod callbacks;
 mod errno;
 mod error;
 mod holders;
+mod inode_flags;
 mod kernel;
 mod mount;
 mod mount_point;

@@ -158,6 +158,14 @@ fn acls_are_attributes_of_those_that_have_them() {
 }
 
 #[test]
+fn a_format_without_flags_has_none() {
+    let Some(mounted) = Mounted::new() else { return };
+    let flags = |name| rustix::fs::ioctl_getflags(File::open(mounted.path(name)).unwrap());
+    assert_eq!(flags("file"), Ok(rustix::fs::IFlags::IMMUTABLE));
+    assert_eq!((flags("many"), flags("large")), (Err(rustix::io::Errno::NOTTY), Err(rustix::io::Errno::NOTTY)));
+}
+
+#[test]
 fn a_sequential_reader_gets_every_byte_and_has_what_follows_announced() {
     let Some(mounted) = Mounted::new() else { return };
     let read = fs::read(mounted.path("large")).unwrap();
@@ -199,16 +207,17 @@ fn every_attempt_to_write_is_refused_even_when_the_mount_was_made_writable() {
             rustix::fs::utimensat(CWD, &file, &times, AtFlags::empty()),
             rustix::fs::setxattr(&file, "user.new", b"1", XattrFlags::empty()),
             rustix::fs::removexattr(&file, "user.colour"),
+            rustix::fs::ioctl_setflags(File::open(&file).unwrap(), rustix::fs::IFlags::NODUMP),
         ]
     };
-    assert_eq!(attempts(), [Err(rustix::io::Errno::ROFS); 14]);
+    assert_eq!(attempts(), [Err(rustix::io::Errno::ROFS); 15]);
     if rustix::process::geteuid().is_root() {
         // Now it is not the kernel that refuses, but we.
         let writable = rustix::mount::MountFlags::NODEV | rustix::mount::MountFlags::NOSUID;
         rustix::mount::mount_remount(mounted.directory.path(), writable, "").unwrap();
         let flags = rustix::fs::statvfs(mounted.directory.path()).unwrap().f_flag;
         assert!(!flags.contains(rustix::fs::StatVfsMountFlags::RDONLY));
-        assert_eq!(attempts(), [Err(rustix::io::Errno::ROFS); 14]);
+        assert_eq!(attempts(), [Err(rustix::io::Errno::ROFS); 15]);
     }
 }
 

@@ -73,6 +73,7 @@ impl Features {
         gdt_csum: ro_compat & 0x10,
         bigalloc: ro_compat & 0x200,
         metadata_csum: ro_compat & 0x400,
+        project: ro_compat & 0x2000,
         orphan_present: ro_compat & 0x1_0000,
     }
 

@@ -21,7 +21,8 @@ use std::num::NonZeroUsize;
 use std::ops::{ControlFlow, Range};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use vfs::{
-    Acl, Attr, Cursor, DirEntry, Error, ErrorKind, FileSystem, FileType, FsInfo, NodeId, Result, Segment, Stream,
+    Acl, Attr, Cursor, DirEntry, Error, ErrorKind, FileSystem, FileType, FsInfo, NodeFlags, NodeId, Result, Segment,
+    Stream,
 };
 
 /// Inodes that are kept decoded, and bytes of them: the format allows inodes as large as a block.
@@ -202,6 +203,10 @@ impl FileSystem for Ext4 {
 
     fn attr(&self, node: NodeId) -> Result<Attr> {
         Ok(self.inode(node)?.attr.clone())
+    }
+
+    fn flags(&self, node: NodeId) -> Result<Option<NodeFlags>> {
+        Ok(Some(self.inode(node)?.visible_flags()))
     }
 
     fn read_dir(&self, dir: NodeId, from: Cursor, each: &mut dyn FnMut(DirEntry<'_>) -> ControlFlow<()>) -> Result<()> {

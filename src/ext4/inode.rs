@@ -7,7 +7,7 @@ use crate::error::corrupt;
 use crate::group;
 use crate::layout::{RawInode, RawInodeExtra};
 use crate::superblock::Superblock;
-use vfs::{Attr, Device as DeviceNumber, Error, ErrorKind, FileType, NodeId, Result, Timestamp};
+use vfs::{Attr, Device as DeviceNumber, Error, ErrorKind, FileType, NodeFlags, NodeId, Result, Timestamp};
 use zerocopy::FromBytes;
 use zerocopy::little_endian::U32;
 
@@ -24,6 +24,11 @@ pub(crate) mod flag {
     pub(crate) const EA_INODE: u32 = 0x20_0000;
     pub(crate) const UNREADABLE: &[(u32, &str)] =
         &[(0x800, "encrypted"), (EA_INODE, "the value of an extended attribute")];
+    /// New entries of the directory belong to its project.
+    pub(crate) const PROJECT_INHERIT: u32 = 0x2000_0000;
+    /// What users see (Linux `EXT4_FL_USER_VISIBLE`): all but `EXT4_IMAGIC_FL`, `EXT4_HUGE_FILE_FL`, `EXT4_EA_INODE_FL`
+    /// and the bits without a meaning.
+    pub(crate) const VISIBLE: u32 = 0x725B_DFFF;
 }
 
 /// An inode in use.
@@ -32,6 +37,9 @@ pub(crate) struct Inode {
     pub(crate) number: NodeId,
     pub(crate) attr: Attr,
     pub(crate) flags: u32,
+    generation: u32,
+    /// The project whose quota the inode counts towards; 0 without the feature `project`.
+    project: u32,
     /// Block map or root of the extent tree, target of a short symlink, or device number.
     pub(crate) i_block: [u8; 60],
     /// Block with extended attributes; 0 for none.
@@ -56,9 +64,9 @@ impl Inode {
     fn parse(superblock: &Superblock, number: NodeId, mut bytes: Vec<u8>, verify: Verify) -> Result<Self> {
         let cut = || corrupt(format!("inode {} is cut short", number.0));
         let (raw, extra) = RawInode::ref_from_prefix(&bytes).map_err(|_| cut())?;
-        let generation = raw.i_generation.get().to_le_bytes();
+        let generation = raw.i_generation.get();
         let number_le = u32::try_from(number.0).unwrap_or(u32::MAX).to_le_bytes();
-        let checksum_seed = crc32c(crc32c(superblock.checksum_seed, &number_le), &generation);
+        let checksum_seed = crc32c(crc32c(superblock.checksum_seed, &number_le), &generation.to_le_bytes());
         let extra_bytes = extra_size(number, extra)?;
         if verify == Verify::Checksum {
             check_sum(superblock, number, checksum_seed, &bytes, extra_bytes)?;
@@ -66,18 +74,32 @@ impl Inode {
         // Where the record has room for fixed fields but does not say that they are in use, the kernel takes them as they
         // are.
         let fields_bytes = if extra_bytes == 0 { size_of::<RawInodeExtra>().min(extra.len()) } else { extra_bytes };
-        let attr = attributes(superblock, number, raw, Extra::new(extra, fields_bytes))?;
+        let extra = Extra::new(extra, fields_bytes);
+        let attr = attributes(superblock, number, raw, extra)?;
+        let project = extra.field(32, |extra| extra.i_projid).filter(|_| superblock.features.project()).unwrap_or(0);
         let flags = raw.i_flags.get();
         let i_block = raw.i_block;
         let high = if superblock.features.is_64bit() { u64::from(raw.i_file_acl_high.get()) << 32 } else { 0 };
         let xattr_block = high | u64::from(raw.i_file_acl_lo.get());
         let tail_at = if extra_bytes == 0 { bytes.len() } else { size_of::<RawInode>().saturating_add(extra_bytes) };
         let tail = bytes.split_off(tail_at.min(bytes.len()));
-        Ok(Self { number, attr, flags, i_block, xattr_block, tail, checksum_seed })
+        Ok(Self { number, attr, flags, generation, project, i_block, xattr_block, tail, checksum_seed })
     }
 
     pub(crate) fn is_directory(&self) -> bool {
         self.attr.file_type == FileType::Directory
+    }
+
+    /// What `lsattr` shows (Linux `ext4_fileattr_get`): a file has no entries that could inherit its project.
+    pub(crate) fn visible_flags(&self) -> NodeFlags {
+        let is_file = self.attr.file_type == FileType::Regular;
+        let hidden = if is_file { flag::PROJECT_INHERIT } else { 0 };
+        NodeFlags {
+            flags: self.flags & flag::VISIBLE & !hidden,
+            generation: self.generation,
+            project: self.project,
+            extent_size_hint: 0,
+        }
     }
 
     pub(crate) const fn has_extents(&self) -> bool {

@@ -6,6 +6,7 @@ mod damage;
 mod dirty;
 mod disk;
 mod fixture;
+mod flags;
 mod kernel;
 mod large_blocks;
 mod manifest;

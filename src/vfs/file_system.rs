@@ -1,6 +1,6 @@
 //! The seam between the readers of on-disk formats and what shows them.
 
-use crate::{Acl, Attr, Cursor, DirEntry, Error, ErrorKind, FsInfo, NodeId, Result};
+use crate::{Acl, Attr, Cursor, DirEntry, Error, ErrorKind, FsInfo, NodeFlags, NodeId, Result};
 use std::ops::{ControlFlow, Range};
 
 /// Which data of a node: its main data, or a named stream (NTFS).
@@ -59,6 +59,15 @@ pub trait FileSystem: Send + Sync {
     /// # Errors
     /// [`ErrorKind::NotFound`] for a node that is not in use, or what kept it from being read.
     fn attr(&self, node: NodeId) -> Result<Attr>;
+
+    /// The flags of a node; `None` where the format has none.
+    ///
+    /// # Errors
+    /// The same as those of [`FileSystem::attr`].
+    fn flags(&self, node: NodeId) -> Result<Option<NodeFlags>> {
+        let _ = node;
+        Ok(None)
+    }
 
     /// Gives the entries of a directory that come after `from` to `each`, until that breaks or there are no more.
     ///

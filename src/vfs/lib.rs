@@ -9,7 +9,7 @@ mod file_system;
 mod info;
 
 pub use acl::{Acl, AclEntry, AclPermissions, AclQualifier, PosixAcl};
-pub use attr::{Attr, Device, FileType, NodeId, Timestamp};
+pub use attr::{Attr, Device, FileType, NodeFlags, NodeId, Timestamp};
 pub use directory::{Cursor, DirEntry};
 pub use error::{Error, ErrorKind, Result};
 pub use file_system::{FileSystem, Segment, SegmentKind, Stream, StreamInfo};

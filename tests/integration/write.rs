@@ -3,11 +3,12 @@
 use crate::support::fr_mount::{Place, shell};
 use crate::support::{Ext4Image, FrMount, Manifest, Need, skip_unless};
 use rustix::fs::{
-    AtFlags, CWD, FileType, Mode, OFlags, Timespec, Timestamps, XattrFlags, chmodat, chownat, linkat, mkdirat, mknodat,
-    open, removexattr, renameat, setxattr, symlinkat, unlinkat, utimensat,
+    AtFlags, CWD, FileType, IFlags, Mode, OFlags, Timespec, Timestamps, XattrFlags, chmodat, chownat, ioctl_setflags,
+    linkat, mkdirat, mknodat, open, removexattr, renameat, setxattr, symlinkat, unlinkat, utimensat,
 };
 use rustix::io::Errno;
 use sha2::{Digest, Sha256};
+use std::fs::File;
 use std::path::Path;
 
 type Attempt = (&'static str, Result<(), Errno>);
@@ -37,6 +38,7 @@ fn attempts(root: &Path) -> Vec<Attempt> {
         ("utimens", utimensat(CWD, &file, &times, AtFlags::empty())),
         ("setxattr", setxattr(&file, "user.new", b"1", XattrFlags::empty())),
         ("change an xattr", setxattr(&file, "user.old", b"2", XattrFlags::REPLACE)),
+        ("inode flags", ioctl_setflags(File::open(&file).unwrap(), IFlags::NODUMP)),
         ("removexattr", removexattr(&file, "user.old")),
     ]
 }

@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 use std::sync::{Condvar, Mutex};
 use vfs::{
     Acl, AclEntry, AclPermissions, AclQualifier, Attr, Cursor, DirEntry, Error, ErrorKind, FileSystem, FileType,
-    FsInfo, NodeId, PosixAcl, Result, Segment, SegmentKind, Stream, Timestamp,
+    FsInfo, NodeFlags, NodeId, PosixAcl, Result, Segment, SegmentKind, Stream, Timestamp,
 };
 
 pub(super) const ROOT: NodeId = NodeId(2);
@@ -155,6 +155,10 @@ impl FileSystem for Memory {
             created: None,
             device: None,
         })
+    }
+
+    fn flags(&self, node: NodeId) -> Result<Option<NodeFlags>> {
+        Ok((node == FILE).then(|| NodeFlags { flags: 0x10, ..NodeFlags::default() }))
     }
 
     fn read_dir(&self, dir: NodeId, from: Cursor, each: &mut dyn FnMut(DirEntry<'_>) -> ControlFlow<()>) -> Result<()> {
