@@ -42,3 +42,5 @@ mod unmount;
 mod unprivileged;
 #[cfg(target_os = "linux")]
 mod write;
+#[cfg(target_os = "linux")]
+mod xattr;
