@@ -27,7 +27,9 @@ fuzz_target!(|data: &[u8]| {
         let place = u32::from_le_bytes(change[..4].try_into().unwrap()) as usize % image.len();
         image[place] = change[4];
     }
-    let Ok(fs) = Ext4::open(Arc::new(MemoryDisk::new(image, BlockSize::B512))) else { return };
+    let volume = Arc::new(MemoryDisk::new(image, BlockSize::B512));
+    let _ = ext4::describe(volume.as_ref());
+    let Ok(fs) = Ext4::open(volume) else { return };
     let _ = fs.info();
     let (mut seen, mut todo) = (HashSet::new(), vec![fs.root()]);
     while let Some(node) = todo.pop() {
@@ -38,7 +40,7 @@ fuzz_target!(|data: &[u8]| {
 });
 
 fn look(fs: &Ext4, node: NodeId, todo: &mut Vec<NodeId>) {
-    let _ = (fs.xattrs(node), fs.acl(node), fs.read_link(node));
+    let _ = (fs.flags(node), fs.xattrs(node), fs.acl(node), fs.read_link(node));
     let Ok(attr) = fs.attr(node) else { return };
     if attr.file_type == FileType::Directory {
         let mut names = Vec::new();

@@ -65,7 +65,7 @@ _fr__mount() {
 
     case "${cmd}" in
         fr__mount)
-            opts="-h -V --read-only --rw --writable --read-write --ca --pin --server-name --client-cert --client-key --proxy --proxy-secret --chap-user --chap-secret --target-user --target-secret --initiator-name --digests --insecure-plaintext --connect-timeout --reconnect-timeout --cache --block-size --volume --foreground --json --log --help --version volumes status unmount demo daemon generate-docs help"
+            opts="-h -V --read-only --rw --writable --read-write --ca --pin --server-name --client-cert --client-key --proxy --proxy-secret --chap-user --chap-secret --target-user --target-secret --initiator-name --digests --insecure-plaintext --connect-timeout --reconnect-timeout --cache --block-size --no-replay --volume --foreground --json --log --help --version volumes status unmount demo daemon generate-docs help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -357,7 +357,7 @@ _fr__mount() {
             return 0
             ;;
         fr__subcmd__mount__subcmd__volumes)
-            opts="-h --ca --pin --server-name --client-cert --client-key --proxy --proxy-secret --chap-user --chap-secret --target-user --target-secret --initiator-name --digests --insecure-plaintext --connect-timeout --reconnect-timeout --cache --block-size --json --log --help"
+            opts="-v -h --verbose --ca --pin --server-name --client-cert --client-key --proxy --proxy-secret --chap-user --chap-secret --target-user --target-secret --initiator-name --digests --insecure-plaintext --connect-timeout --reconnect-timeout --cache --block-size --no-replay --json --log --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

@@ -1,6 +1,6 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_fr_mount_global_optspecs
-    string join \n read-only read-write ca= pin= server-name= client-cert= client-key= proxy= proxy-secret= chap-user= chap-secret= target-user= target-secret= initiator-name= digests= insecure-plaintext connect-timeout= reconnect-timeout= cache= block-size= volume= foreground json log= h/help V/version
+    string join \n read-only read-write ca= pin= server-name= client-cert= client-key= proxy= proxy-secret= chap-user= chap-secret= target-user= target-secret= initiator-name= digests= insecure-plaintext connect-timeout= reconnect-timeout= cache= block-size= no-replay volume= foreground json log= h/help V/version
 end
 
 function __fish_fr_mount_needs_command
@@ -49,6 +49,7 @@ complete -c fr-mount -n "__fish_fr_mount_needs_command" -l log -d 'Write a log t
 complete -c fr-mount -n "__fish_fr_mount_needs_command" -l read-only -d 'Mount read-only; there is no other mode'
 complete -c fr-mount -n "__fish_fr_mount_needs_command" -l read-write -l rw -l writable -d 'Not available: fr-mount never writes to a recovery point'
 complete -c fr-mount -n "__fish_fr_mount_needs_command" -l insecure-plaintext -d 'Allow iscsi:// (no TLS) to other machines: everything can then be read and changed on the way'
+complete -c fr-mount -n "__fish_fr_mount_needs_command" -l no-replay -d 'Show file systems that were in use as they lie on the disk, without what their journals hold'
 complete -c fr-mount -n "__fish_fr_mount_needs_command" -l foreground -d 'Stay in the foreground until the volumes are unmounted'
 complete -c fr-mount -n "__fish_fr_mount_needs_command" -l json -d 'Print results, and failures, as JSON on standard output'
 complete -c fr-mount -n "__fish_fr_mount_needs_command" -s h -l help -d 'Print help (see more with \'--help\')'
@@ -81,7 +82,9 @@ complete -c fr-mount -n "__fish_fr_mount_using_subcommand volumes" -l cache -d '
 complete -c fr-mount -n "__fish_fr_mount_using_subcommand volumes" -l block-size -d 'Sector size of disk image files' -r -f -a "512\t''
 4096\t''"
 complete -c fr-mount -n "__fish_fr_mount_using_subcommand volumes" -l log -d 'Write a log to this file; FR_MOUNT_LOG sets what is logged (default: info)' -r -F
+complete -c fr-mount -n "__fish_fr_mount_using_subcommand volumes" -s v -l verbose -d 'Also show what each file system says of itself: state, last mount, features; with --json it is always there'
 complete -c fr-mount -n "__fish_fr_mount_using_subcommand volumes" -l insecure-plaintext -d 'Allow iscsi:// (no TLS) to other machines: everything can then be read and changed on the way'
+complete -c fr-mount -n "__fish_fr_mount_using_subcommand volumes" -l no-replay -d 'Show file systems that were in use as they lie on the disk, without what their journals hold'
 complete -c fr-mount -n "__fish_fr_mount_using_subcommand volumes" -l json -d 'Print results, and failures, as JSON on standard output'
 complete -c fr-mount -n "__fish_fr_mount_using_subcommand volumes" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c fr-mount -n "__fish_fr_mount_using_subcommand status" -l log -d 'Write a log to this file; FR_MOUNT_LOG sets what is logged (default: info)' -r -F

@@ -193,6 +193,10 @@ pub(crate) struct VolumesArgs {
     #[arg(value_name = "SOURCE", required = true, num_args = 1..)]
     pub(crate) sources: Vec<String>,
 
+    /// Also show what each file system says of itself: state, last mount, features; with --json it is always there
+    #[arg(short, long)]
+    pub(crate) verbose: bool,
+
     #[command(flatten)]
     pub(crate) options: SourceOptions,
 }

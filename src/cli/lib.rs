@@ -9,6 +9,7 @@
 mod args;
 mod daemon;
 mod demo;
+mod details;
 mod exit;
 mod generate_docs;
 mod job;

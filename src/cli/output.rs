@@ -144,6 +144,7 @@ mod tests {
             format: Some("ext4".into()),
             label: None,
             uuid: None,
+            file_system: None,
             state,
             mount_path: mount_path.map(Into::into),
             notices: vec!["look twice".into()],

@@ -1,6 +1,7 @@
 //! `fr-mount volumes SOURCE`: what is in a recovery point, without mounting it.
 
 use crate::args::VolumesArgs;
+use crate::details;
 use crate::exit::Failure;
 use crate::job::{JobSource, Secrets};
 use crate::output::{Output, ProgressLine, report_text};
@@ -17,7 +18,9 @@ pub(crate) fn run(args: &VolumesArgs, output: Output) -> Result<(), Failure> {
     };
     let opened = session::open(&source.recovery_point()?, source.open_options(&secrets)?, &show)?;
     drop(show);
-    output.result(opened.report(), || report_text(opened.report()));
+    let report = opened.report();
+    let details = || if args.verbose { details::text(report) } else { String::new() };
+    output.result(report, || format!("{}{}", report_text(report), details()));
     opened.close();
     Ok(())
 }

@@ -20,6 +20,21 @@ macro_rules! flags {
     };
 }
 
+const COMPAT: &[Named] = &[
+    (0x1, "dir_prealloc"),
+    (0x2, "imagic_inodes"),
+    (0x4, "has_journal"),
+    (0x8, "ext_attr"),
+    (0x10, "resize_inode"),
+    (0x20, "dir_index"),
+    (0x40, "lazy_bg"),
+    (0x100, "snapshot_bitmap"),
+    (0x200, "sparse_super2"),
+    (0x400, "fast_commit"),
+    (0x800, "stable_inodes"),
+    (0x1000, "orphan_file"),
+];
+
 const INCOMPAT: &[Named] = &[
     (0x1, "compression"),
     (0x2, "filetype"),
@@ -37,6 +52,24 @@ const INCOMPAT: &[Named] = &[
     (0x8000, "inline_data"),
     (0x1_0000, "encrypt"),
     (0x2_0000, "casefold"),
+];
+
+const RO_COMPAT: &[Named] = &[
+    (0x1, "sparse_super"),
+    (0x2, "large_file"),
+    (0x8, "huge_file"),
+    (0x10, "uninit_bg"),
+    (0x20, "dir_nlink"),
+    (0x40, "extra_isize"),
+    (0x100, "quota"),
+    (0x200, "bigalloc"),
+    (0x400, "metadata_csum"),
+    (0x800, "replica"),
+    (0x1000, "read-only"),
+    (0x2000, "project"),
+    (0x4000, "shared_blocks"),
+    (0x8000, "verity"),
+    (0x1_0000, "orphan_present"),
 ];
 
 /// The incompatible features that this reader understands; with `encrypt` each encrypted file is refused.
@@ -82,11 +115,34 @@ impl Features {
         self.gdt_csum() || self.metadata_csum()
     }
 
+    /// All features by the names that `mke2fs` gives them, in the order of `dumpe2fs`; `incompat:0x40000` and the like
+    /// for those without a name.
+    pub(crate) fn names(self) -> Vec<String> {
+        let words = [
+            ("compat", COMPAT, self.compat),
+            ("incompat", INCOMPAT, self.incompat),
+            ("ro_compat", RO_COMPAT, self.ro_compat),
+        ];
+        let names = words.into_iter().flat_map(|(word, known, flags)| {
+            bits(flags).map(move |bit| name(known, bit).map_or_else(|| format!("{word}:{bit:#x}"), ToOwned::to_owned))
+        });
+        names.collect()
+    }
+
     /// The incompatible features that cannot be read, by name; `None` when there are none.
     pub(crate) fn unreadable(self) -> Option<String> {
         let unreadable = self.incompat & !INCOMPAT_READABLE;
         (unreadable != 0).then(|| Names(unreadable).to_string())
     }
+}
+
+/// The bits that are set, the lowest first.
+fn bits(flags: u32) -> impl Iterator<Item = u32> {
+    (0..u32::BITS).map(|shift| 1 << shift).filter(move |bit| flags & bit != 0)
+}
+
+fn name(known: &[Named], bit: u32) -> Option<&'static str> {
+    known.iter().find(|(flag, _)| *flag == bit).map(|(_, name)| *name)
 }
 
 /// Incompatible features by name.
@@ -95,10 +151,9 @@ struct Names(u32);
 impl fmt::Display for Names {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut separator = "";
-        let bits = (0..u32::BITS).map(|shift| 1 << shift).filter(|bit: &u32| self.0 & bit != 0);
-        for bit in bits {
-            match INCOMPAT.iter().find(|(flag, _)| *flag == bit) {
-                Some((_, name)) => write!(f, "{separator}{name}")?,
+        for bit in bits(self.0) {
+            match name(INCOMPAT, bit) {
+                Some(name) => write!(f, "{separator}{name}")?,
                 None => write!(f, "{separator}unknown incompatible feature {bit:#x}")?,
             }
             separator = ", ";
@@ -116,5 +171,21 @@ mod tests {
         assert_eq!(Features::new(0, 0x2C2, 0x46B).unreadable(), None);
         let unreadable = Features::new(0, 0x1000 | 0x2_0000 | 0x8000_0000 | 0x40, 0).unreadable();
         assert_eq!(unreadable.as_deref(), Some("dirdata, casefold, unknown incompatible feature 0x80000000"));
+    }
+
+    #[test]
+    fn every_feature_has_a_name_and_the_order_is_that_of_the_words() {
+        let names = Features::new(0x8000_0004, 0x42, 0x1_0005).names();
+        let expected = [
+            "has_journal",
+            "compat:0x80000000",
+            "filetype",
+            "extent",
+            "sparse_super",
+            "ro_compat:0x4",
+            "orphan_present",
+        ];
+        assert_eq!(names, expected);
+        assert_eq!(Features::new(!0, !0, !0).names().len(), 96);
     }
 }

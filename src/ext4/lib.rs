@@ -14,6 +14,7 @@ mod backup;
 mod block_map;
 mod bytes;
 mod checksum;
+mod description;
 mod device;
 mod directory;
 mod error;
@@ -34,12 +35,14 @@ mod options;
 mod orphans;
 mod recovery;
 mod space;
+mod state;
 mod superblock;
 mod xattr;
 
 #[cfg(test)]
 mod tests;
 
+pub use description::describe;
 pub use filesystem::Ext4;
 pub use options::OpenOptions;
 pub use recovery::{external_journal, journal_device};

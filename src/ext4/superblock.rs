@@ -5,13 +5,14 @@ use crate::checksum::crc32c;
 use crate::error::{corrupt, io};
 use crate::features::Features;
 use crate::layout::RawSuperblock;
+use crate::state::states;
 use block::{ReadAt, ReadError, ReadErrorKind};
-use vfs::{Error, ErrorKind, Result};
+use vfs::{Error, ErrorKind, Result, State};
 use zerocopy::FromBytes;
 
 /// Where the primary superblock is, in bytes from the start of the volume.
-const SUPERBLOCK_OFFSET: u64 = 1024;
-const SUPERBLOCK_BYTES: usize = 1024;
+pub(crate) const SUPERBLOCK_OFFSET: u64 = 1024;
+pub(crate) const SUPERBLOCK_BYTES: usize = 1024;
 /// Byte of `s_magic`, and what it has to be.
 const MAGIC_OFFSET: u64 = SUPERBLOCK_OFFSET + 0x38;
 const MAGIC: u16 = 0xEF53;
@@ -154,10 +155,7 @@ impl Superblock {
     }
 
     fn parse(bytes: &[u8; SUPERBLOCK_BYTES]) -> Result<Self> {
-        let raw = RawSuperblock::ref_from_bytes(bytes).map_err(|_| corrupt("the superblock is cut short"))?;
-        if raw.s_magic.get() != MAGIC {
-            return Err(corrupt(format!("no ext superblock: magic {:#06x}, not {MAGIC:#06x}", raw.s_magic.get())));
-        }
+        let raw = raw(bytes)?;
         let features = Self::features(raw)?;
         check_sum(bytes, raw, features)?;
         let geometry = Geometry::parse(raw, features)?;
@@ -192,7 +190,7 @@ impl Superblock {
             checksum_seed,
             hash_seed: raw.s_hash_seed.map(|word| word.get()),
             hash_unsigned: hash_unsigned(raw.s_flags.get()),
-            label: label(&raw.s_volume_name),
+            label: text(&raw.s_volume_name),
             free_blocks: wide(raw.s_free_blocks_count_hi.get(), raw.s_free_blocks_count_lo.get()),
             reserved_blocks: wide(raw.s_r_blocks_count_hi.get(), raw.s_r_blocks_count_lo.get()),
             free_inodes: u64::from(raw.s_free_inodes_count.get()),
@@ -342,7 +340,16 @@ fn inode_size(raw: &RawSuperblock, block_bytes: u64) -> Result<(usize, u64)> {
     Ok((size.into(), first))
 }
 
-fn check_sum(bytes: &[u8; SUPERBLOCK_BYTES], raw: &RawSuperblock, features: Features) -> Result<()> {
+/// The superblock as it lies on the disk, if it is one.
+pub(crate) fn raw(bytes: &[u8; SUPERBLOCK_BYTES]) -> Result<&RawSuperblock> {
+    let raw = RawSuperblock::ref_from_bytes(bytes).map_err(|_| corrupt("the superblock is cut short"))?;
+    if raw.s_magic.get() != MAGIC {
+        return Err(corrupt(format!("no ext superblock: magic {:#06x}, not {MAGIC:#06x}", raw.s_magic.get())));
+    }
+    Ok(raw)
+}
+
+pub(crate) fn check_sum(bytes: &[u8; SUPERBLOCK_BYTES], raw: &RawSuperblock, features: Features) -> Result<()> {
     const CHECKSUM_OFFSET: usize = 0x3FC;
     const CRC32C: u8 = 1;
     if !features.metadata_csum() {
@@ -367,27 +374,24 @@ const fn hash_unsigned(flags: u32) -> Option<bool> {
     }
 }
 
-fn label(name: &[u8; 16]) -> Option<String> {
-    let name = name.split(|byte| *byte == 0).next().filter(|name| !name.is_empty())?;
-    Some(String::from_utf8_lossy(name).into_owned())
+/// The text that a field holds, up to its end or the first zero byte; `None` when it is empty.
+pub(crate) fn text(field: &[u8]) -> Option<String> {
+    let text = field.split(|byte| *byte == 0).next().filter(|text| !text.is_empty())?;
+    Some(String::from_utf8_lossy(text).into_owned())
 }
 
 fn notices(raw: &RawSuperblock, features: Features) -> Vec<String> {
-    const VALID: u16 = 1;
-    const ERRORS: u16 = 2;
-    const ORPHANS: u16 = 4;
-    let state = raw.s_state.get();
-    let mut notices = Vec::new();
-    if state & ERRORS != 0 || raw.s_error_count.get() > 0 {
-        notices.push("the source's kernel recorded errors in this file system; some files may be damaged".to_owned());
-    }
-    if state & VALID == 0 && !features.has_journal() {
-        notices.push("it was not unmounted cleanly and has no journal; recent changes may be incomplete".to_owned());
-    }
-    if raw.s_last_orphan.get() != 0 || state & ORPHANS != 0 || features.orphan_present() {
-        notices.push(ORPHANS_NOTICE.to_owned());
-    }
-    notices
+    let notice = |state: &State| match state {
+        State::ErrorsRecorded => {
+            Some("the source's kernel recorded errors in this file system; some files may be damaged")
+        }
+        State::NotClean if !features.has_journal() => {
+            Some("it was not unmounted cleanly and has no journal; recent changes may be incomplete")
+        }
+        State::Orphans => Some(ORPHANS_NOTICE),
+        State::Clean | State::NotClean | State::JournalToBeReplayed => None,
+    };
+    states(raw, features).iter().filter_map(notice).map(ToOwned::to_owned).collect()
 }
 
 /// A superblock of 8 MiB with 4 KiB blocks and these features, for tests.

@@ -22,4 +22,4 @@ pub use error::{Error, ErrorKind};
 pub use lifecycle::{Action, EndReason, Event, Lifecycle};
 pub use open::{OpenOptions, OpenVolume, Opened, Progress, ReadingOptions, open};
 pub use record::{Kept, Record, RecordedVolume, StateDir};
-pub use report::{DiskReport, PartitionReport, Report, VolumeReport, VolumeState};
+pub use report::{DiskReport, FileSystemReport, PartitionReport, Report, VolumeReport, VolumeState};

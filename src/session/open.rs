@@ -3,11 +3,11 @@
 use crate::detect::{self, Content};
 use crate::names::{self, Candidate};
 use crate::source::{Source, SourceDisk};
-use crate::{DiskReport, Error, PartitionReport, Report, VolumeReport, VolumeState};
+use crate::{DiskReport, Error, FileSystemReport, PartitionReport, Report, VolumeReport, VolumeState};
 use block::{Cache, CacheConfig, CachedDisk, ReadAt, ReadError};
 use bundle::RecoveryPoint;
 use std::sync::Arc;
-use vfs::FileSystem;
+use vfs::{Description, FileSystem};
 use volume::{Device, Scan, Volume};
 
 /// How a recovery point is opened.
@@ -124,6 +124,7 @@ impl Attached {
 struct Finding {
     content: Result<Content, ReadError>,
     file_system: Option<vfs::Result<Arc<dyn FileSystem>>>,
+    description: Option<Description>,
 }
 
 fn read_volumes(
@@ -168,8 +169,11 @@ fn find(
         Ok(false) => detect::content(volume.data.as_ref()),
         Err(error) => Err(error),
     };
-    let file_system = matches!(content, Ok(Content::Ext)).then(|| open_ext4(volume, found, reading));
-    Finding { content, file_system }
+    let is_ext = matches!(content, Ok(Content::Ext));
+    let file_system = is_ext.then(|| open_ext4(volume, found, reading));
+    // A damaged superblock describes nothing, and its copies do not know in what state it was left.
+    let description = if is_ext { ext4::describe(volume.data.as_ref()).ok() } else { None };
+    Finding { content, file_system, description }
 }
 
 fn open_ext4(volume: &Volume, found: &Scan, reading: ReadingOptions) -> vfs::Result<Arc<dyn FileSystem>> {
@@ -205,6 +209,8 @@ fn info(finding: &Finding) -> Option<vfs::FsInfo> {
 
 fn volume_report(volume: &Volume, finding: &Finding, name: String) -> VolumeReport {
     let info = info(finding);
+    let description = finding.description.as_ref();
+    let (label, uuid) = info.as_ref().map(|info| (info.label.clone(), info.uuid.clone())).unwrap_or_default();
     let (format, state) = describe(finding);
     let format = info.as_ref().map(|info| info.format).or(format).map(ToOwned::to_owned);
     VolumeReport {
@@ -218,11 +224,24 @@ fn volume_report(volume: &Volume, finding: &Finding, name: String) -> VolumeRepo
         },
         bytes: volume.bytes,
         format,
-        label: info.as_ref().and_then(|info| info.label.clone()),
-        uuid: info.as_ref().and_then(|info| info.uuid.clone()),
+        label: label.or_else(|| description?.label.clone()),
+        uuid: uuid.or_else(|| description?.uuid.clone()),
+        file_system: description.map(file_system_report),
         state,
         mount_path: None,
         notices: info.map(|info| info.notices).unwrap_or_default(),
+    }
+}
+
+fn file_system_report(of: &Description) -> FileSystemReport {
+    FileSystemReport {
+        block_size: of.block_size,
+        inode_size: of.inode_size,
+        features: of.features.clone(),
+        state: of.state.iter().map(|state| state.name().to_owned()).collect(),
+        last_mount_path: of.last_mount_path.clone(),
+        last_mount_at: of.last_mount.map(|time| time.seconds),
+        last_write_at: of.last_write.map(|time| time.seconds),
     }
 }
 

@@ -62,6 +62,26 @@ pub enum VolumeState {
     Unreadable(String),
 }
 
+/// What a file system says of itself, readable or not, as it lies on the disk.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileSystemReport {
+    /// Size of a block in bytes.
+    pub block_size: u32,
+    /// Size of an inode in bytes.
+    pub inode_size: u32,
+    /// The features that it uses, by the names that `mke2fs` gives them; `incompat:0x40000` and the like for those
+    /// without a name.
+    pub features: Vec<String>,
+    /// `clean`, or what speaks against it: `errors-recorded`, `not-clean`, `journal-to-be-replayed`, `orphans`.
+    pub state: Vec<String>,
+    /// Where it was mounted last.
+    pub last_mount_path: Option<String>,
+    /// When it was mounted last, in seconds since 1970.
+    pub last_mount_at: Option<i64>,
+    /// When its superblock was written last, in seconds since 1970.
+    pub last_write_at: Option<i64>,
+}
+
 /// One volume.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct VolumeReport {
@@ -79,6 +99,8 @@ pub struct VolumeReport {
     pub label: Option<String>,
     /// The file system's UUID.
     pub uuid: Option<String>,
+    /// What the file system says of itself; `None` when there is none that is known so well, or it is damaged.
+    pub file_system: Option<FileSystemReport>,
     /// Whether its files can be shown.
     #[serde(flatten)]
     pub state: VolumeState,

@@ -3,6 +3,7 @@
 
 mod acl;
 mod attr;
+mod description;
 mod directory;
 mod error;
 mod file_system;
@@ -10,6 +11,7 @@ mod info;
 
 pub use acl::{Acl, AclEntry, AclPermissions, AclQualifier, PosixAcl};
 pub use attr::{Attr, Device, FileType, NodeFlags, NodeId, Timestamp};
+pub use description::{Description, State};
 pub use directory::{Cursor, DirEntry};
 pub use error::{Error, ErrorKind, Result};
 pub use file_system::{FileSystem, Segment, SegmentKind, Stream, StreamInfo};

@@ -41,6 +41,8 @@ mod unmount;
 #[cfg(target_os = "linux")]
 mod unprivileged;
 #[cfg(target_os = "linux")]
+mod volumes;
+#[cfg(target_os = "linux")]
 mod write;
 #[cfg(target_os = "linux")]
 mod xattr;

@@ -139,6 +139,7 @@ mod tests {
             format: None,
             label: None,
             uuid: None,
+            file_system: None,
             state: VolumeState::Mounted,
             mount_path: Some(dir.path().display().to_string()),
             notices: vec![],

@@ -27,8 +27,22 @@ pub(crate) struct Volume {
     pub(crate) bytes: u64,
     pub(crate) format: Option<String>,
     pub(crate) label: Option<String>,
+    pub(crate) uuid: Option<String>,
+    pub(crate) file_system: Option<FileSystem>,
     pub(crate) state: String,
     pub(crate) mount_path: Option<PathBuf>,
+}
+
+/// What a file system says of itself.
+#[derive(Debug, Deserialize)]
+pub(crate) struct FileSystem {
+    pub(crate) block_size: u32,
+    pub(crate) inode_size: u32,
+    pub(crate) features: Vec<String>,
+    pub(crate) state: Vec<String>,
+    pub(crate) last_mount_path: Option<String>,
+    pub(crate) last_mount_at: Option<i64>,
+    pub(crate) last_write_at: Option<i64>,
 }
 
 #[derive(Debug, Deserialize)]
