@@ -66,8 +66,9 @@ fn words<const N: usize>(name: &[u8], unsigned: bool) -> impl Iterator<Item = [u
     let piece_len = N.saturating_mul(4);
     name.chunks(piece_len.max(1)).enumerate().map(move |(index, piece)| {
         let left = name.len().saturating_sub(index.saturating_mul(piece_len));
-        let length = u32::try_from(left & 0xFF).unwrap_or(0);
-        let padding = length | length << 8 | length << 16 | length << 24;
+        // A folded name can be longer than a byte can count: then the parts lie over each other.
+        let length = u32::try_from(left).unwrap_or(u32::MAX);
+        let padding = length | length << 8 | (length | length << 8) << 16;
         let mut words = [padding; N];
         for (word, bytes) in words.iter_mut().zip(piece.chunks(4)) {
             *word = bytes.iter().fold(padding, |word, byte| number(*byte, unsigned).wrapping_add(word << 8));
