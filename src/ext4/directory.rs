@@ -2,6 +2,7 @@
 //! index where there is one.
 
 use crate::bytes::{array, u16_at, u32_at};
+use crate::casefold;
 use crate::checksum::crc32c;
 use crate::error::corrupt;
 use crate::fast_commit::Name;
@@ -90,44 +91,95 @@ fn record_length(rec_len: u16, block_len: usize) -> usize {
     }
 }
 
-/// The node that `name` names.
+/// A name that is looked for, and what was found of it so far.
+pub(crate) struct Sought<'a> {
+    name: &'a [u8],
+    /// What it is folded to, in a directory that ignores case.
+    folded: Option<Vec<u8>>,
+    /// The first node whose name is folded to the same.
+    alike: Option<NodeId>,
+}
+
+impl<'a> Sought<'a> {
+    pub(crate) fn new(dir: &Inode, name: &'a [u8]) -> Self {
+        let ignores_case = dir.flags & flag::CASEFOLD != 0;
+        Self { name, folded: ignores_case.then(|| casefold::fold(name)).flatten(), alike: None }
+    }
+
+    /// The bytes that the index of the directory hashes.
+    pub(crate) fn hashed(&self) -> &[u8] {
+        self.folded.as_deref().unwrap_or(self.name)
+    }
+
+    /// Whether it is `.` or `..`.
+    pub(crate) fn is_dots(&self) -> bool {
+        matches!(self.name, b"." | b"..")
+    }
+
+    /// The node that has this very name in the block.
+    pub(crate) fn find(&mut self, fs: &Ext4, dir: &Inode, block: &[u8]) -> Result<Option<NodeId>> {
+        for entry in Entries::new(fs, dir, block) {
+            let entry = entry?;
+            if entry.inode == 0 || fs.fast_commits.hides(dir.number, entry.name) {
+                continue;
+            }
+            if entry.name == self.name {
+                return node(fs, dir, entry.inode).map(Some);
+            }
+            if self.alike.is_none() && self.is_alike(entry.name) {
+                self.alike = Some(node(fs, dir, entry.inode)?);
+            }
+        }
+        Ok(None)
+    }
+
+    /// Looks among the names that fast commits added.
+    fn find_added(&mut self, fs: &Ext4, dir: &Inode) {
+        if self.folded.is_some() {
+            let mut added = fs.fast_commits.added(dir.number, Cursor::START);
+            self.alike = added.find(|(name, ..)| self.is_alike(name)).map(|(_, node, ..)| node);
+        }
+    }
+
+    /// Whether both names are folded to the same; one that is not UTF-8 counts as folded (Linux `ext4_ci_compare`). `.` and
+    /// `..` are the names of no other file.
+    fn is_alike(&self, name: &[u8]) -> bool {
+        let Some(folded) = self.folded.as_deref() else { return false };
+        !matches!(name, b"." | b"..") && casefold::fold(name).as_deref().unwrap_or(name) == folded
+    }
+}
+
+/// The node that `name` names. In a directory that ignores case it is the file of that very name, or else one whose name is
+/// folded to the same. All of it is searched unless the index leads to that very name: for a time kernels did not ignore
+/// what others do (Linux 6.12 and its like), so that there can be both, and the index may lead to neither.
 pub(crate) fn lookup(fs: &Ext4, dir: &Inode, name: &[u8]) -> Result<NodeId> {
     let not_found = || Error::new(ErrorKind::NotFound, "no such name in the directory");
     if name.len() > 255 {
         return Err(not_found());
     }
+    let mut sought = Sought::new(dir, name);
     match fs.fast_commits.name(dir.number, name) {
         Name::Added(found) => return Ok(found),
-        Name::Removed => return Err(not_found()),
-        Name::Unchanged => {}
+        Name::Removed if sought.folded.is_none() => return Err(not_found()),
+        Name::Removed | Name::Unchanged => sought.find_added(fs, dir),
     }
-    if dir.has_inline_data() && matches!(name, b"." | b"..") {
+    if dir.has_inline_data() && sought.is_dots() {
         let found = if name == b"." { dir.number } else { inline::parent(dir)? };
         let number = u32::try_from(found.0).map_err(|_| not_found())?;
         return node(fs, dir, number);
     }
     if is_indexed(fs, dir)
-        && let Some(found) = htree::lookup(fs, dir, name)?
+        && let Some(found) = htree::lookup(fs, dir, &mut sought)?
+        && (found.is_some() || sought.folded.is_none())
     {
         return found.ok_or_else(not_found);
     }
     let mut found = None;
     each_block(fs, dir, 0, &mut |_, block| {
-        found = find(fs, dir, block, name)?;
+        found = sought.find(fs, dir, block)?;
         Ok(if found.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
     })?;
-    found.ok_or_else(not_found)
-}
-
-/// The node that `name` names in this block.
-pub(crate) fn find(fs: &Ext4, dir: &Inode, block: &[u8], name: &[u8]) -> Result<Option<NodeId>> {
-    for entry in Entries::new(fs, dir, block) {
-        let entry = entry?;
-        if entry.inode != 0 && entry.name == name {
-            return node(fs, dir, entry.inode).map(Some);
-        }
-    }
-    Ok(None)
+    found.or(sought.alike).ok_or_else(not_found)
 }
 
 /// An inode that a directory may point to: not one of the reserved ones.

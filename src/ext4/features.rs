@@ -74,7 +74,7 @@ const RO_COMPAT: &[Named] = &[
 
 /// The incompatible features that this reader understands; with `encrypt` each encrypted file is refused.
 const INCOMPAT_READABLE: u32 =
-    0x2 | 0x4 | 0x10 | 0x40 | 0x80 | 0x100 | 0x200 | 0x400 | 0x2000 | 0x4000 | 0x8000 | 0x1_0000;
+    0x2 | 0x4 | 0x10 | 0x40 | 0x80 | 0x100 | 0x200 | 0x400 | 0x2000 | 0x4000 | 0x8000 | 0x1_0000 | 0x2_0000;
 
 impl Features {
     pub(crate) const fn new(compat: u32, incompat: u32, ro_compat: u32) -> Self {
@@ -101,6 +101,7 @@ impl Features {
         inline_data: incompat & 0x8000,
         metadata_csum_seed: incompat & 0x2000,
         large_dir: incompat & 0x4000,
+        casefold: incompat & 0x2_0000,
         sparse_super: ro_compat & 0x1,
         huge_file: ro_compat & 0x8,
         gdt_csum: ro_compat & 0x10,
@@ -169,8 +170,8 @@ mod tests {
     #[test]
     fn what_cannot_be_read_is_named() {
         assert_eq!(Features::new(0, 0x2C2, 0x46B).unreadable(), None);
-        let unreadable = Features::new(0, 0x1000 | 0x2_0000 | 0x8000_0000 | 0x40, 0).unreadable();
-        assert_eq!(unreadable.as_deref(), Some("dirdata, casefold, unknown incompatible feature 0x80000000"));
+        let unreadable = Features::new(0, 0x1000 | 0x1 | 0x8000_0000 | 0x40, 0).unreadable();
+        assert_eq!(unreadable.as_deref(), Some("compression, dirdata, unknown incompatible feature 0x80000000"));
     }
 
     #[test]

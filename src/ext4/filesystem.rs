@@ -160,6 +160,9 @@ impl Ext4 {
         if inode.has_inline_data() && !self.device.superblock.features.inline_data() {
             return Err(corrupt(format!("{}: inline data, which this file system does not have", inode.name())));
         }
+        if inode.flags & flag::CASEFOLD != 0 && !self.device.superblock.features.casefold() {
+            return Err(corrupt(format!("{}: casefold, which this file system does not have", inode.name())));
+        }
         let found = flag::UNREADABLE.iter().find(|(flag, _)| inode.flags & flag != 0);
         found.map_or(Ok(()), |(_, what)| {
             let message = format!("{} is {what}, which this version does not read", inode.name());

@@ -2,7 +2,7 @@
 
 use crate::bytes::{u16_at, u32_at};
 use crate::checksum::crc32c;
-use crate::directory::{find, read_block};
+use crate::directory::{Sought, read_block};
 use crate::error::corrupt;
 use crate::filesystem::Ext4;
 use crate::hash::{HashVersion, hash};
@@ -86,10 +86,10 @@ impl Path {
     }
 }
 
-/// Looks `name` up; `None` when this index cannot be used, so that the directory has to be searched.
-pub(crate) fn lookup(fs: &Ext4, dir: &Inode, name: &[u8]) -> Result<Option<Option<NodeId>>> {
+/// Looks up the node of this very name; `None` when this index cannot be used, so that the directory has to be searched.
+pub(crate) fn lookup(fs: &Ext4, dir: &Inode, sought: &mut Sought<'_>) -> Result<Option<Option<NodeId>>> {
     // `.` and `..` are in the root block, which the index does not lead to.
-    if name == b"." || name == b".." {
+    if sought.is_dots() {
         return Ok(None);
     }
     let superblock = &fs.device.superblock;
@@ -98,7 +98,7 @@ pub(crate) fn lookup(fs: &Ext4, dir: &Inode, name: &[u8]) -> Result<Option<Optio
     // Signed and unsigned bytes only differ where names are not ASCII.
     let unsigned = match superblock.hash_unsigned {
         Some(unsigned) => unsigned,
-        None if name.is_ascii() => false,
+        None if sought.hashed().is_ascii() => false,
         None => return Ok(None),
     };
     let version = HashVersion::new(info.hash_version, unsigned);
@@ -106,12 +106,12 @@ pub(crate) fn lookup(fs: &Ext4, dir: &Inode, name: &[u8]) -> Result<Option<Optio
     let (Some(version), true) = (version, info.unused_flags & 1 == 0 && info.indirect_levels <= levels_max) else {
         return Ok(None);
     };
-    let hash = hash(version, superblock.hash_seed, name);
+    let hash = hash(version, superblock.hash_seed, sought.hashed());
     let mut path = probe(fs, dir, &root, info, hash)?;
     // More leaves than the directory has blocks are a loop: all of it is searched then.
     for _ in 0..dir.attr.size >> superblock.block_shift {
         let Some(leaf) = path.leaf() else { return Ok(None) };
-        if let Some(node) = find(fs, dir, &read_block(fs, dir, leaf)?, name)? {
+        if let Some(node) = sought.find(fs, dir, &read_block(fs, dir, leaf)?)? {
             return Ok(Some(Some(node)));
         }
         if !path.advance(fs, dir, hash)? {

@@ -22,6 +22,8 @@ pub(crate) mod flag {
     pub(crate) const INLINE_DATA: u32 = 0x1000_0000;
     /// The data of the inode is the value of an extended attribute.
     pub(crate) const EA_INODE: u32 = 0x20_0000;
+    /// Names in this directory are looked up without regard to case.
+    pub(crate) const CASEFOLD: u32 = 0x4000_0000;
     pub(crate) const UNREADABLE: &[(u32, &str)] =
         &[(0x800, "encrypted"), (EA_INODE, "the value of an extended attribute")];
     /// New entries of the directory belong to its project.

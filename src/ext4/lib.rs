@@ -13,6 +13,7 @@ mod acl;
 mod backup;
 mod block_map;
 mod bytes;
+mod casefold;
 mod checksum;
 mod description;
 mod device;

@@ -1,6 +1,7 @@
 //! The superblock: geometry, features, identity; checked as the kernel's `ext4_fill_super` does.
 
 use crate::backup;
+use crate::casefold;
 use crate::checksum::crc32c;
 use crate::error::{corrupt, io};
 use crate::features::Features;
@@ -210,6 +211,12 @@ impl Superblock {
         }
         if let Some(names) = features.unreadable() {
             return unsupported(format!("it uses features that this version does not read yet: {names}"));
+        }
+        let encoding = raw.s_encoding.get();
+        if features.casefold() && encoding != casefold::UTF8_12_1 {
+            return unsupported(format!(
+                "its directories ignore case (casefold) in the encoding {encoding}, which this version does not know"
+            ));
         }
         Ok(features)
     }
@@ -446,9 +453,25 @@ mod tests {
 
     #[test]
     fn unknown_features_and_journal_devices_are_refused_by_name() {
-        assert!(refusal(0x60, &0x2_0042_u32.to_le_bytes()).message.contains("casefold"));
+        assert!(refusal(0x60, &0x1042_u32.to_le_bytes()).message.contains("dirdata"));
         assert!(refusal(0x60, &0x8_u32.to_le_bytes()).message.contains("external journal"));
         assert!(refusal(0x4C, &2_u32.to_le_bytes()).message.contains("revision 2"));
+    }
+
+    #[test]
+    fn names_without_case_are_read_in_the_one_encoding_that_is_known() {
+        const ENCODING: usize = 0x27C;
+        let mut bytes = sample();
+        put(&mut bytes, 0x60, &0x2_0042_u32.to_le_bytes());
+        for encoding in [0_u16, 2, 0xFFFF] {
+            put(&mut bytes, ENCODING, &encoding.to_le_bytes());
+            let error = Superblock::parse(&bytes).unwrap_err();
+            assert_eq!(error.kind, ErrorKind::Unsupported);
+            assert!(error.message.contains(&format!("encoding {encoding},")), "{error}");
+        }
+        // In strict mode, or without a second search, too: both are about what a writer does.
+        put(&mut bytes, ENCODING, &[1, 0, 3, 0]);
+        assert!(Superblock::parse(&bytes).unwrap().features.casefold());
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Whole images: against what the kernel shows of them, against another reader, and damaged.
 
 mod backup;
+mod casefold;
 mod crafted;
 mod damage;
 mod dirty;

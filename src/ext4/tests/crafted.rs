@@ -152,7 +152,7 @@ fn a_directory_that_names_itself_is_an_ordinary_entry() {
 }
 
 impl Image {
-    fn with_any_reads(&self, patches: &[(u64, &[u8])]) -> Ext4 {
+    pub(super) fn with_any_reads(&self, patches: &[(u64, &[u8])]) -> Ext4 {
         let disk = patches.iter().fold(Disk::new(&self.bytes), |disk, (at, bytes)| disk.with(*at, *bytes));
         Ext4::open(Arc::new(disk)).unwrap()
     }

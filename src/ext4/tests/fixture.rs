@@ -12,7 +12,7 @@ pub(super) fn directory() -> PathBuf {
     PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/fixtures/ext4"))
 }
 
-fn unpacked(name: &str) -> Vec<u8> {
+pub(super) fn unpacked(name: &str) -> Vec<u8> {
     let packed = fs::read(directory().join(name)).unwrap();
     let mut reader = zstd::Decoder::new(&packed[..]).unwrap();
     reader.window_log_max(27).unwrap();

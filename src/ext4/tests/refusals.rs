@@ -30,6 +30,7 @@ fn every_incompatible_feature_is_read_or_refused_by_name() {
         (0x1, "compression"),
         (0x8, "external journal"),
         (0x1000, "dirdata"),
+        // In an encoding that nobody chose.
         (0x2_0000, "casefold"),
         (0x4_0000, "unknown incompatible feature 0x40000"),
         (0x8000_0000, "unknown incompatible feature 0x80000000"),
