@@ -14,3 +14,6 @@ pub(crate) use log::Log;
 pub(crate) use replay::Replay;
 pub(crate) use scan::scan;
 pub(crate) use superblock::{Checksums, JournalSuperblock};
+
+#[cfg(test)]
+mod tests;

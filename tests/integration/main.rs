@@ -23,6 +23,8 @@ mod acl;
 #[cfg(target_os = "linux")]
 mod demo;
 #[cfg(target_os = "linux")]
+mod dirty;
+#[cfg(target_os = "linux")]
 mod inode_flags;
 #[cfg(target_os = "linux")]
 mod many_disks;

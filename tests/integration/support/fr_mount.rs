@@ -16,6 +16,7 @@ pub(crate) mod exit {
     pub(crate) const MOUNT_POINT: i32 = 3;
     pub(crate) const LOGIN_REFUSED: i32 = 6;
     pub(crate) const TARGET_NOT_PROVEN: i32 = 7;
+    pub(crate) const NO_VOLUME: i32 = 11;
     pub(crate) const BUSY: i32 = 12;
     pub(crate) const NO_SESSION: i32 = 13;
     pub(crate) const CHECK_FAILED: i32 = 14;

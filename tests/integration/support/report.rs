@@ -31,6 +31,7 @@ pub(crate) struct Volume {
     pub(crate) file_system: Option<FileSystem>,
     pub(crate) state: String,
     pub(crate) mount_path: Option<PathBuf>,
+    pub(crate) notices: Vec<String>,
 }
 
 /// What a file system says of itself.
