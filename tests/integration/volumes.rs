@@ -155,8 +155,8 @@ fn every_feature_flag_has_the_name_that_e2fsprogs_gives_it() {
             compared += 1;
         }
     }
-    // Some contradict the rest of the superblock: 64bit its descriptors, metadata_csum its checksum.
-    assert!(compared >= 94, "only {compared} were compared");
+    // 64bit and metadata_csum contradict the rest of the superblock; what is a journal_dev is no file system.
+    assert!(compared >= 93, "only {compared} were compared");
 }
 
 #[test]
