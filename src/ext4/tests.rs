@@ -6,6 +6,7 @@ mod crafted;
 mod damage;
 mod dirty;
 mod disk;
+mod fast_commits;
 mod fixture;
 mod flags;
 mod kernel;

@@ -49,7 +49,9 @@ pub(crate) struct Scanned {
 /// How it goes on behind a tag.
 enum Next {
     Tag(usize),
+    /// The area is of another transaction.
     Stop,
+    /// This belongs to no whole fast commit.
     Torn,
 }
 
@@ -109,7 +111,8 @@ impl Scanner {
                 Next::Tag(next) => at = next,
                 Next::Stop => return Ok(false),
                 Next::Torn => {
-                    self.found.is_torn = true;
+                    // The area is used again and again: what comes after the last tail may be left from before.
+                    self.found.is_torn = self.found.commits == 0;
                     return Ok(false);
                 }
             }
@@ -134,9 +137,7 @@ impl Scanner {
             tag::TAIL => {
                 let sum = crc32c(self.sum, whole.get(..TAIL_SUMMED).unwrap_or_default());
                 if first != Some(self.sequence) || second != Some(sum) {
-                    // The area is used again and again: what comes after the last tail may be left from before.
-                    self.found.is_torn = self.found.commits == 0;
-                    return Ok(Next::Stop);
+                    return Ok(Next::Torn);
                 }
                 self.sum = 0;
                 self.found.tags.append(&mut self.pending);
@@ -146,8 +147,7 @@ impl Scanner {
             tag::PAD => {}
             _ => match parse(kind, value, self.inode_bytes) {
                 Some(tag) => self.pending.push(tag),
-                None if self.found.commits == 0 => return Ok(Next::Torn),
-                None => return Ok(Next::Stop),
+                None => return Ok(Next::Torn),
             },
         }
         self.sum = crc32c(self.sum, whole);

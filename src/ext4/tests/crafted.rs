@@ -43,7 +43,7 @@ impl Image {
     }
 
     /// The byte at which block `logical` of `path` begins.
-    fn block(&self, path: &str, logical: u64) -> u64 {
+    pub(super) fn block(&self, path: &str, logical: u64) -> u64 {
         let inode = Inode::read(&self.fs.device, self.node(path)).unwrap();
         match mapping::run(&self.fs, &inode, logical).unwrap().place {
             Place::Stored(block) => block << self.fs.device.superblock.block_shift,
