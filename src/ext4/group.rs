@@ -19,12 +19,7 @@ const INODE_TABLE_HI_OFFSET: usize = 0x28;
 pub(crate) fn inode_table(device: &Device, group: u64) -> Result<u64> {
     let superblock = &device.superblock;
     let bytes = match descriptor(device, group, superblock.copy_in_group) {
-        Err(error) if error.kind == ErrorKind::Corrupt => {
-            let copies = backup::GROUPS.into_iter().filter(|copy| has_superblock(superblock, *copy));
-            let mut copies = copies.filter_map(|copy| descriptor(device, group, copy).ok());
-            // Without a checksum nobody can say which of them is right.
-            copies.next().filter(|_| superblock.features.has_descriptor_checksums()).ok_or(error)?
-        }
+        Err(error) if error.kind == ErrorKind::Corrupt => substitute(device, group).ok_or(error)?,
         result => result?,
     };
     let (raw, _) =
@@ -33,12 +28,32 @@ pub(crate) fn inode_table(device: &Device, group: u64) -> Result<u64> {
     Ok(u64::from(high.unwrap_or(0)) << 32 | u64::from(raw.bg_inode_table_lo.get()))
 }
 
+/// A descriptor to be used where the checksum of the primary one is wrong.
+fn substitute(device: &Device, group: u64) -> Option<Vec<u8>> {
+    let superblock = &device.superblock;
+    if !superblock.features.has_descriptor_checksums() {
+        // Nobody can say which of them is right.
+        return None;
+    }
+    let copies = backup::GROUPS.into_iter().filter(|copy| has_superblock(superblock, *copy));
+    let mut copies = copies.filter_map(|copy| descriptor(device, group, copy).ok());
+    copies.next().or_else(|| {
+        // Inodes have checksums over their own numbers: from a wrong table none of them would be taken.
+        let inodes_are_verified = superblock.features.metadata_csum();
+        inodes_are_verified.then(|| unverified(device, group, superblock.copy_in_group).ok()).flatten()
+    })
+}
+
 /// The verified descriptor of `group` from the table in group `copy`, 0 for the primary one.
 fn descriptor(device: &Device, group: u64, copy: u64) -> Result<Vec<u8>> {
-    let superblock = &device.superblock;
-    let mut bytes = vec![0; superblock.descriptor_bytes];
-    device.read(descriptor_offset(superblock, group, copy)?, &mut bytes)?;
-    check_sum(superblock, group, &bytes)?;
+    let bytes = unverified(device, group, copy)?;
+    check_sum(&device.superblock, group, &bytes)?;
+    Ok(bytes)
+}
+
+fn unverified(device: &Device, group: u64, copy: u64) -> Result<Vec<u8>> {
+    let mut bytes = vec![0; device.superblock.descriptor_bytes];
+    device.read(descriptor_offset(&device.superblock, group, copy)?, &mut bytes)?;
     Ok(bytes)
 }
 

@@ -6,6 +6,7 @@ mod crafted;
 mod damage;
 mod dirty;
 mod disk;
+mod e2fsprogs;
 mod fast_commits;
 mod fixture;
 mod flags;

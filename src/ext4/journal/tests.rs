@@ -16,6 +16,9 @@ const UUID: [u8; 16] = *b"journal's own id";
 const SEQUENCE: u32 = 100;
 const ESCAPED: u16 = 1;
 
+/// A block of the volume, and the first and fifth byte of what lies over it; `None` when that cannot be read.
+type Found = (u64, Option<(u8, u8)>);
+
 /// A log that is written block by block.
 #[derive(Clone)]
 struct Writer {
@@ -163,8 +166,8 @@ impl Writer {
         (log, superblock)
     }
 
-    /// What lies over each block of the volume: its first and second byte, or an error.
-    fn replayed(&self) -> Result<Vec<(u64, Option<(u8, u8)>)>, Error> {
+    /// What lies over the blocks of the volume.
+    fn replayed(&self) -> Result<Vec<Found>, Error> {
         let (log, journal) = self.open();
         let found = scan(&log, &journal)?;
         let replay = Replay::new(Arc::new(log), journal.checksums, journal.checksum_seed, found.blocks);

@@ -59,7 +59,7 @@ pub(super) fn of(fs: &Ext4, with_data: bool) -> Answers {
         if !is_directory || !seen.insert(node) {
             continue;
         }
-        for (name, child) in walk.listing(&path, node, NAMES_MAX - names) {
+        for (name, child) in walk.listing(&path, node, NAMES_MAX.saturating_sub(names)) {
             names += 1;
             let path = [&path[..], b"/", &name].concat();
             walk.put(&path, Aspect::Lookup, fs.lookup(node, &name));
