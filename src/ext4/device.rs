@@ -1,6 +1,7 @@
 //! The volume, read in blocks of the file system.
 
 use crate::error::{corrupt, io};
+use crate::inode_table::InodeTables;
 use crate::superblock::Superblock;
 use block::ReadAt;
 use std::ops::Range;
@@ -11,12 +12,13 @@ use vfs::Result;
 pub(crate) struct Device {
     volume: Arc<dyn ReadAt>,
     pub(crate) superblock: Superblock,
+    pub(crate) inode_tables: InodeTables,
 }
 
 impl Device {
     pub(crate) fn open(volume: Arc<dyn ReadAt>) -> Result<Self> {
         let superblock = Superblock::read(volume.as_ref())?;
-        Ok(Self { volume, superblock })
+        Ok(Self { volume, superblock, inode_tables: InodeTables::new() })
     }
 
     /// The volume itself.

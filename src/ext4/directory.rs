@@ -10,6 +10,7 @@ use crate::filesystem::Ext4;
 use crate::htree;
 use crate::inline;
 use crate::inode::{Inode, ROOT, flag};
+use crate::inode_table;
 use crate::layout::RawDirEntry;
 use crate::mapping::{self, Place};
 use std::ops::ControlFlow;
@@ -221,6 +222,9 @@ fn list_stored(
     each_block(fs, dir, from.0 >> fs.device.superblock.block_shift, &mut |number, block| {
         let start = number.saturating_mul(block_bytes);
         let mut at = start;
+        // Whoever lists a directory mostly asks what its entries are.
+        let named = Entries::new(fs, dir, block).filter_map(Result::ok).filter(|entry| entry.inode != 0);
+        inode_table::will_need(&fs.device, named.map(|entry| NodeId(entry.inode.into())));
         for entry in Entries::new(fs, dir, block) {
             let entry = entry?;
             let next = start.saturating_add(u64::try_from(entry.end).unwrap_or(u64::MAX));

@@ -9,6 +9,7 @@ use crate::extent::{self, Node};
 use crate::fast_commit::FastCommits;
 use crate::file;
 use crate::inode::{Inode, ROOT, flag};
+use crate::kept::Kept;
 use crate::mapping;
 use crate::options::OpenOptions;
 use crate::orphans::Orphans;
@@ -16,10 +17,9 @@ use crate::recovery;
 use crate::space::Space;
 use crate::xattr::{self, Prefix};
 use block::ReadAt;
-use lru::LruCache;
 use std::num::NonZeroUsize;
 use std::ops::{ControlFlow, Range};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 use vfs::{
     Acl, Attr, Cursor, DirEntry, Error, ErrorKind, FileSystem, FileType, FsInfo, NodeFlags, NodeId, Result, Segment,
     Stream,
@@ -45,24 +45,6 @@ pub struct Ext4 {
     pub(crate) fast_commits: FastCommits,
     /// Deleted files that count as gone: none in a volume that is shown as it lies.
     pub(crate) orphans: Orphans,
-}
-
-/// A cache of decoded objects. Its lock is never held while something is read.
-struct Kept<K, V>(Mutex<LruCache<K, Arc<V>>>);
-
-impl<K: std::hash::Hash + Eq, V> Kept<K, V> {
-    fn new(objects_max: NonZeroUsize) -> Self {
-        Self(Mutex::new(LruCache::new(objects_max)))
-    }
-
-    fn get_or_read(&self, key: K, read: impl FnOnce() -> Result<V>) -> Result<Arc<V>> {
-        if let Some(kept) = self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&key) {
-            return Ok(Arc::clone(kept));
-        }
-        let object = Arc::new(read()?);
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).put(key, Arc::clone(&object));
-        Ok(object)
-    }
 }
 
 impl Ext4 {

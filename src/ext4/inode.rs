@@ -4,7 +4,7 @@ use crate::bytes::{array, u16_at, u32_at, zero};
 use crate::checksum::crc32c;
 use crate::device::Device;
 use crate::error::corrupt;
-use crate::group;
+use crate::inode_table::read_record;
 use crate::layout::{RawInode, RawInodeExtra};
 use crate::superblock::Superblock;
 use vfs::{Attr, Device as DeviceNumber, Error, ErrorKind, FileType, NodeFlags, NodeId, Result, Timestamp};
@@ -130,23 +130,6 @@ impl Inode {
 enum Verify {
     Checksum,
     Nothing,
-}
-
-/// The bytes of an inode, in use or not.
-pub(crate) fn read_record(device: &Device, number: NodeId) -> Result<Vec<u8>> {
-    let superblock = &device.superblock;
-    let missing = || Error::new(ErrorKind::NotFound, format!("inode {} does not exist", number.0));
-    let index = number.0.checked_sub(1).filter(|index| *index < superblock.inodes).ok_or_else(missing)?;
-    let group = index.checked_div(superblock.inodes_per_group).ok_or_else(missing)?;
-    let in_group = index.checked_rem(superblock.inodes_per_group).ok_or_else(missing)?;
-    let inode_bytes = u64::try_from(superblock.inode_bytes).map_err(|_| missing())?;
-    let table = group::inode_table(device, group)?;
-    let in_table = in_group.checked_mul(inode_bytes).ok_or_else(missing)?;
-    let blocks = (in_table >> superblock.block_shift).saturating_add(1);
-    let start = device.offset(table, blocks, "an inode table")?;
-    let mut bytes = vec![0; superblock.inode_bytes];
-    device.read(start.checked_add(in_table).ok_or_else(missing)?, &mut bytes)?;
-    Ok(bytes)
 }
 
 /// The inode that comes next in the list of orphans: it is kept where the time of deletion will be.

@@ -4,6 +4,7 @@
 use crate::bytes::u32_at;
 use crate::filesystem::Ext4;
 use crate::inode::{self, Inode};
+use crate::inode_table;
 use crate::mapping::{self, Place};
 use std::collections::HashSet;
 use vfs::{NodeId, Result};
@@ -27,13 +28,13 @@ pub(crate) fn count(fs: &Ext4) -> Orphans {
     let mut found = Orphans::default();
     let mut next = fs.device.superblock.last_orphan;
     while next != 0 && seen.insert(next) && seen.len() <= ORPHANS_MAX {
-        let Ok(record) = inode::read_record(&fs.device, NodeId(next)) else { break };
+        let Ok(record) = inode_table::read_record(&fs.device, NodeId(next)) else { break };
         add(fs, &record, &mut found);
         next = inode::next_orphan(&record);
     }
     for node in in_file(fs).unwrap_or_default() {
         if seen.insert(node.0)
-            && let Ok(record) = inode::read_record(&fs.device, node)
+            && let Ok(record) = inode_table::read_record(&fs.device, node)
         {
             add(fs, &record, &mut found);
         }

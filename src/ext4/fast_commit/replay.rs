@@ -5,6 +5,7 @@ use super::{Added, FastCommits, Name};
 use crate::bytes::u16_at;
 use crate::filesystem::Ext4;
 use crate::inode::{self, Inode};
+use crate::inode_table;
 use crate::mapping::Place;
 use crate::{directory, extent};
 use vfs::{ErrorKind, FileType, NodeId, Result};
@@ -49,7 +50,7 @@ impl Replay<'_> {
         if let Some(record) = self.found.record(node) {
             return Ok(Some(record.clone()));
         }
-        absent(inode::read_record(&self.fs.device, node))
+        absent(inode_table::read_record(&self.fs.device, node))
     }
 
     /// The record of an inode that is in use.

@@ -3,7 +3,7 @@
 use super::crafted::Image;
 use crate::checksum::crc32c;
 use crate::fast_commit::{Scanned, replay, scan};
-use crate::inode;
+use crate::inode_table;
 use crate::journal::Log;
 use block::{BlockSize, MemoryDisk};
 use std::ops::ControlFlow;
@@ -101,7 +101,7 @@ fn number(image: &Image, path: &str) -> u32 {
 
 /// The record of an inode with another mode.
 fn record(image: &Image, path: &str, mode: u16) -> Vec<u8> {
-    let mut record = inode::read_record(&image.fs.device, image.node(path)).unwrap();
+    let mut record = inode_table::read_record(&image.fs.device, image.node(path)).unwrap();
     record[..2].copy_from_slice(&mode.to_le_bytes());
     record.truncate(160);
     record

@@ -39,3 +39,22 @@ fn looking_a_name_up_in_a_large_directory_reads_its_index_and_one_leaf() {
     let blocks = disk.take_seen().len();
     assert!(blocks <= 3, "{blocks} reads");
 }
+
+#[test]
+fn the_inodes_of_a_directory_are_read_in_runs() {
+    let image = Image::new("no-checksums");
+    let disk = Arc::new(Disk::new(&image.bytes));
+    let fs = Ext4::open(disk.clone()).unwrap();
+    let (mut nodes, many) = (Vec::new(), image.node("many"));
+    fs.read_dir(many, vfs::Cursor::START, &mut |entry| {
+        nodes.push(entry.node);
+        std::ops::ControlFlow::Continue(())
+    })
+    .unwrap();
+    disk.take_seen();
+    for node in &nodes {
+        fs.attr(*node).unwrap();
+    }
+    let reads = disk.take_seen().len();
+    assert!(nodes.len() > 150 && reads <= nodes.len() / 20, "{reads} reads for {} inodes", nodes.len());
+}
