@@ -63,14 +63,14 @@ fn replay(fs: Ext4, volume: &Arc<dyn ReadAt>, log: Log) -> Result<Ext4> {
     let scan = journal::scan(&log, &journal)?;
     let log = Arc::new(log);
     let patches = Replay::new(Arc::clone(&log), journal.checksums, journal.checksum_seed, scan.blocks);
-    let blocks = patches.len();
+    let (blocks, memory) = (patches.len(), patches.memory_bytes());
     let overlay: Arc<dyn ReadAt> = Arc::new(Overlay::new(Arc::clone(volume), Arc::new(patches), block_shift));
     let mut fs = Ext4::over(Device::open(overlay)?);
     let fast = match journal.fast_commits.clone() {
         Some(blocks) => fast_commit::scan(&log, blocks, scan.next_sequence, fs.device.superblock.inode_bytes)?,
         None => Scanned::default(),
     };
-    fs.notice(&told(scan.transactions, blocks, &fast));
+    fs.notice(&told(scan.transactions, blocks, memory, &fast));
     if fast.is_torn {
         fs.notice("a fast commit in its journal is not whole and was left out");
     }
@@ -88,9 +88,12 @@ fn replay(fs: Ext4, volume: &Arc<dyn ReadAt>, log: Log) -> Result<Ext4> {
 }
 
 /// What was replayed, in words.
-fn told(transactions: u32, blocks: usize, fast: &Scanned) -> String {
+fn told(transactions: u32, blocks: usize, memory: usize, fast: &Scanned) -> String {
     let fast = if fast.commits == 0 { String::new() } else { format!(", {} fast commits", fast.commits) };
-    format!("it was in use; its journal was replayed in memory ({transactions} transactions of {blocks} blocks{fast})")
+    let kib = memory.div_ceil(1024);
+    format!(
+        "it was in use; its journal was replayed in memory ({transactions} transactions of {blocks} blocks{fast}, which takes {kib} KiB)"
+    )
 }
 
 /// The log of the journal, wherever it is.

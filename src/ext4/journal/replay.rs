@@ -46,6 +46,11 @@ impl Replay {
         self.blocks.len()
     }
 
+    /// The memory that they take, in bytes.
+    pub(crate) const fn memory_bytes(&self) -> usize {
+        self.blocks.len().saturating_mul(size_of::<(u64, Logged)>())
+    }
+
     fn from(&self, block: u64) -> &[(u64, Logged)] {
         let from = self.blocks.partition_point(|(patched, _)| *patched < block);
         self.blocks.get(from..).unwrap_or_default()

@@ -14,8 +14,9 @@ use std::collections::HashMap;
 use vfs::{Error, ErrorKind, Result};
 use zerocopy::FromBytes;
 
-/// Blocks that one replay may replace: more than any kernel lets a log hold, and a bound on memory (100 MiB).
-const BLOCKS_MAX: usize = 3 << 20;
+/// Blocks that one replay may replace: a log of 8 GiB with blocks of 4 KiB, where `mke2fs` makes 1 GiB at most. A bound on
+/// memory (160 MB).
+const BLOCKS_MAX: usize = 2 << 20;
 /// Bytes of the checksum at the end of a descriptor or revoke block.
 const TAIL_BYTES: usize = 4;
 

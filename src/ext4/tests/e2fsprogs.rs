@@ -1,15 +1,14 @@
 //! The images of e2fsprogs' own tests: each is opened or refused with a message, in bounded time and memory; what e2fsck
 //! calls clean shows what the kernel shows.
 
+use super::file_disk::FileDisk;
 use super::fixture::directory;
 use super::{manifest, walk};
 use crate::Ext4;
-use block::{ReadAt, ReadError, ReadErrorKind};
-use std::fs::{self, File};
-use std::io::{Read, Seek, SeekFrom};
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// Names the directory of images to the process that reads them.
@@ -17,34 +16,6 @@ const IMAGES: &str = "FR_TEST_E2FSPROGS_IMAGES";
 const RESIDENT_BYTES_MAX: u64 = 256 << 20;
 /// Many times what the slowest one needs.
 const TIME_MAX: Duration = Duration::from_secs(60);
-
-/// An image in a file, so that reading it takes no memory.
-struct FileDisk(Mutex<File>, u64);
-
-impl FileDisk {
-    fn open(path: &Path) -> Arc<dyn ReadAt> {
-        let file = File::open(path).unwrap();
-        let size = file.metadata().unwrap().len();
-        Arc::new(Self(Mutex::new(file), size))
-    }
-}
-
-impl ReadAt for FileDisk {
-    fn size(&self) -> u64 {
-        self.1
-    }
-
-    fn read_exact_at(&self, offset: u64, buf: &mut [u8]) -> Result<(), ReadError> {
-        let error = || ReadError::new(ReadErrorKind::OutOfRange, offset, buf.len() as u64);
-        let mut file = self.0.lock().unwrap();
-        if offset.checked_add(buf.len() as u64).is_none_or(|end| end > self.1) {
-            return Err(error());
-        }
-        file.seek(SeekFrom::Start(offset)).unwrap();
-        file.read_exact(buf).unwrap();
-        Ok(())
-    }
-}
 
 fn script(command: &str, images: &Path) -> Result<(), String> {
     let script = directory().join("e2fsprogs.py");
@@ -101,7 +72,7 @@ fn in_this_process() {
         eprintln!("{name}");
         let start = Instant::now();
         let kernel = fs::read_to_string(path.with_extension("manifest")).ok();
-        match Ext4::open(FileDisk::open(&path)) {
+        match Ext4::open(Arc::new(FileDisk::open(&path))) {
             Err(error) => {
                 assert!(!error.message.is_empty());
                 refused += 1;
