@@ -97,7 +97,9 @@ impl Filesystem for Adapter {
             return;
         }
         let node = self.map.node(ino);
-        match self.call("open", node, || self.fs.attr(node)) {
+        // Whether the contents can be read at all is told now, as the kernel's own file systems do.
+        let readable = || self.fs.read_at(node, Stream::Main, 0, &mut []).and_then(|_| self.fs.attr(node));
+        match self.call("open", node, readable) {
             Ok(attr) => {
                 let handle = self.open_files.open(ino, attr.size);
                 reply.opened(handle, FopenFlags::FOPEN_KEEP_CACHE | FopenFlags::FOPEN_NOFLUSH);

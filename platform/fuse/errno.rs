@@ -4,7 +4,7 @@ use fuser::Errno;
 use vfs::ErrorKind;
 
 /// The number for a failed call.
-pub(crate) const fn errno(kind: ErrorKind) -> Errno {
+pub(crate) fn errno(kind: ErrorKind) -> Errno {
     match kind {
         ErrorKind::NotFound => Errno::ENOENT,
         ErrorKind::NotADirectory => Errno::ENOTDIR,
@@ -13,6 +13,7 @@ pub(crate) const fn errno(kind: ErrorKind) -> Errno {
         ErrorKind::NoAttribute => Errno::ENODATA,
         ErrorKind::Corrupt | ErrorKind::Io => Errno::EIO,
         ErrorKind::Unsupported => Errno::EOPNOTSUPP,
+        ErrorKind::KeyMissing => Errno::from_i32(rustix::io::Errno::NOKEY.raw_os_error()),
         ErrorKind::TimedOut => Errno::ETIMEDOUT,
         ErrorKind::Closed => Errno::ENODEV,
     }

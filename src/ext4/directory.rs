@@ -4,9 +4,11 @@
 use crate::bytes::{array, u16_at, u32_at};
 use crate::casefold;
 use crate::checksum::crc32c;
+use crate::encrypted_name::{self, NoKeyName};
 use crate::error::corrupt;
 use crate::fast_commit::Name;
 use crate::filesystem::Ext4;
+use crate::hash::{DEFAULT_UNSIGNED, HashVersion, NameHash, hash};
 use crate::htree;
 use crate::inline;
 use crate::inode::{Inode, ROOT, flag};
@@ -27,8 +29,11 @@ const READ_BYTES: u64 = 64 << 10;
 pub(crate) struct Entry<'a> {
     /// 0 when the entry is not in use.
     inode: u32,
+    /// In an encrypted directory the ciphertext.
     name: &'a [u8],
     file_type: u8,
+    /// The hash beside the name, in a directory whose names only their owner can hash.
+    hash: Option<NameHash>,
     /// Where the next entry begins in the block.
     end: usize,
 }
@@ -62,10 +67,13 @@ impl<'a> Entries<'a> {
             return Err(bad(&format!("an entry for inode {inode}, which does not exist,")));
         }
         let in_use = inode != 0;
-        if in_use && (name.is_empty() || name.iter().any(|byte| matches!(byte, 0 | b'/'))) {
+        let is_ciphertext = self.dir.is_encrypted();
+        let is_impossible = |byte: &u8| matches!(byte, 0 | b'/') && !is_ciphertext;
+        if in_use && (name.is_empty() || name.iter().any(is_impossible)) {
             return Err(bad("a name that no file can have"));
         }
-        Ok(Entry { inode, name, file_type: raw.file_type, end: self.at.saturating_add(record) })
+        let hash = rest.get(..record).and_then(|entry| stored_hash(entry, name_end));
+        Ok(Entry { inode, name, file_type: raw.file_type, hash, end: self.at.saturating_add(record) })
     }
 }
 
@@ -80,6 +88,13 @@ impl<'a> Iterator for Entries<'a> {
         self.at = entry.as_ref().map_or(self.block.len(), |entry| entry.end);
         Some(entry)
     }
+}
+
+/// The hash behind a name that ends at byte `name_end` of its entry, if there is room for one (Linux
+/// `struct ext4_dir_entry_hash`).
+fn stored_hash(entry: &[u8], name_end: usize) -> Option<NameHash> {
+    let at = name_end.checked_next_multiple_of(4)?;
+    Some(NameHash { major: u32_at(entry, at)?, minor: u32_at(entry, at.checked_add(4)?)? })
 }
 
 /// `rec_len` in bytes: in blocks of 64 KiB the two lowest bits stand for higher ones (Linux `ext4_rec_len_from_disk`).
@@ -99,22 +114,51 @@ pub(crate) struct Sought<'a> {
     folded: Option<Vec<u8>>,
     /// The first node whose name is folded to the same.
     alike: Option<NodeId>,
+    /// What it says of the ciphertext, in an encrypted directory.
+    no_key: Option<NoKeyName>,
 }
 
 impl<'a> Sought<'a> {
-    pub(crate) fn new(dir: &Inode, name: &'a [u8]) -> Self {
+    /// `None` for a name that no file in the directory can have.
+    pub(crate) fn new(dir: &Inode, name: &'a [u8]) -> Option<Self> {
+        if dir.is_encrypted() && !is_dots(name) {
+            return Some(Self { name, folded: None, alike: None, no_key: Some(NoKeyName::parse(name)?) });
+        }
         let ignores_case = dir.flags & flag::CASEFOLD != 0;
-        Self { name, folded: ignores_case.then(|| casefold::fold(name)).flatten(), alike: None }
+        let folded = ignores_case.then(|| casefold::fold(name)).flatten();
+        Some(Self { name, folded, alike: None, no_key: None })
     }
 
-    /// The bytes that the index of the directory hashes.
-    pub(crate) fn hashed(&self) -> &[u8] {
-        self.folded.as_deref().unwrap_or(self.name)
+    /// The bytes that the index of the directory hashes; `None` where only a part of them is known.
+    fn hashed(&self) -> Option<&[u8]> {
+        match &self.no_key {
+            Some(no_key) => no_key.ciphertext(),
+            None => Some(self.folded.as_deref().unwrap_or(self.name)),
+        }
+    }
+
+    /// The hash that the index is searched for.
+    pub(crate) fn hash(&self, version: HashVersion, seed: [u32; 4]) -> u32 {
+        let given = self.no_key.as_ref().map_or(0, |no_key| no_key.hash);
+        self.hashed().map_or(given, |bytes| hash(version, seed, bytes).major)
+    }
+
+    /// Whether the hash is certainly the same for signed and unsigned bytes.
+    pub(crate) fn is_ascii(&self) -> bool {
+        self.hashed().is_some_and(<[u8]>::is_ascii)
     }
 
     /// Whether it is `.` or `..`.
     pub(crate) fn is_dots(&self) -> bool {
-        matches!(self.name, b"." | b"..")
+        is_dots(self.name)
+    }
+
+    /// Whether an entry has this very name.
+    fn names(&self, entry: &Entry<'_>) -> bool {
+        match &self.no_key {
+            Some(no_key) => no_key.stands_for(entry.name),
+            None => entry.name == self.name,
+        }
     }
 
     /// The node that has this very name in the block.
@@ -124,7 +168,7 @@ impl<'a> Sought<'a> {
             if entry.inode == 0 || fs.fast_commits.hides(dir.number, entry.name) {
                 continue;
             }
-            if entry.name == self.name {
+            if self.names(&entry) {
                 return node(fs, dir, entry.inode).map(Some);
             }
             if self.alike.is_none() && self.is_alike(entry.name) {
@@ -146,8 +190,12 @@ impl<'a> Sought<'a> {
     /// `..` are the names of no other file.
     fn is_alike(&self, name: &[u8]) -> bool {
         let Some(folded) = self.folded.as_deref() else { return false };
-        !matches!(name, b"." | b"..") && casefold::fold(name).as_deref().unwrap_or(name) == folded
+        !is_dots(name) && casefold::fold(name).as_deref().unwrap_or(name) == folded
     }
+}
+
+fn is_dots(name: &[u8]) -> bool {
+    matches!(name, b"." | b"..")
 }
 
 /// The node that `name` names. In a directory that ignores case it is the file of that very name, or else one whose name is
@@ -158,7 +206,7 @@ pub(crate) fn lookup(fs: &Ext4, dir: &Inode, name: &[u8]) -> Result<NodeId> {
     if name.len() > 255 {
         return Err(not_found());
     }
-    let mut sought = Sought::new(dir, name);
+    let Some(mut sought) = Sought::new(dir, name) else { return Err(not_found()) };
     match fs.fast_commits.name(dir.number, name) {
         Name::Added(found) => return Ok(found),
         Name::Removed if sought.folded.is_none() => return Err(not_found()),
@@ -218,6 +266,7 @@ fn list_stored(
     each: &mut dyn FnMut(DirEntry<'_>) -> ControlFlow<()>,
 ) -> Result<ControlFlow<()>> {
     let block_bytes = fs.device.superblock.block_bytes();
+    let shown_hash = if dir.is_encrypted() { ShownHash::of(fs, dir)? } else { ShownHash::None };
     let mut flow = ControlFlow::Continue(());
     each_block(fs, dir, from.0 >> fs.device.superblock.block_shift, &mut |number, block| {
         let start = number.saturating_mul(block_bytes);
@@ -230,13 +279,14 @@ fn list_stored(
             let next = start.saturating_add(u64::try_from(entry.end).unwrap_or(u64::MAX));
             let seen = at < from.0;
             at = next;
-            let is_self = matches!(entry.name, b"." | b"..");
-            if seen || entry.inode == 0 || is_self || fs.fast_commits.hides(dir.number, entry.name) {
+            if seen || entry.inode == 0 || is_dots(entry.name) || fs.fast_commits.hides(dir.number, entry.name) {
                 continue;
             }
             let node = node(fs, dir, entry.inode)?;
             let file_type = file_type(entry.file_type).filter(|_| fs.device.superblock.features.filetype());
-            flow = each(DirEntry { name: entry.name, node, file_type, next: Cursor(next) });
+            let shown = if dir.is_encrypted() { Some(shown_name(fs, dir, &entry, shown_hash)?) } else { None };
+            let name = shown.as_deref().unwrap_or(entry.name);
+            flow = each(DirEntry { name, node, file_type, next: Cursor(next) });
             if flow.is_break() {
                 break;
             }
@@ -244,6 +294,47 @@ fn list_stored(
         Ok(flow)
     })?;
     Ok(flow)
+}
+
+/// The hash that is shown in the names of an encrypted directory.
+#[derive(Clone, Copy)]
+enum ShownHash {
+    /// The one beside each name.
+    Stored,
+    /// The one of the ciphertext.
+    Computed(HashVersion),
+    /// Zeros.
+    None,
+}
+
+impl ShownHash {
+    /// What the kernel shows for want of a key depends on whether it lists the directory by hash (Linux `is_dx_dir`,
+    /// `ext4_htree_fill_tree`): it does so if there is an index, or could be one but for the size.
+    fn of(fs: &Ext4, dir: &Inode) -> Result<Self> {
+        let superblock = &fs.device.superblock;
+        if dir.flags & flag::CASEFOLD != 0 {
+            return Ok(Self::Stored);
+        }
+        let version = if is_indexed(fs, dir) {
+            htree::version(fs, dir)?
+        } else if superblock.features.dir_index() && (dir.has_inline_data() || blocks(fs, dir) == 1) {
+            HashVersion::new(superblock.hash_version, superblock.hash_unsigned.unwrap_or(DEFAULT_UNSIGNED))
+        } else {
+            None
+        };
+        Ok(version.map_or(Self::None, Self::Computed))
+    }
+}
+
+/// The name of an entry of an encrypted directory, as it is shown.
+fn shown_name(fs: &Ext4, dir: &Inode, entry: &Entry<'_>, hash_shown: ShownHash) -> Result<Vec<u8>> {
+    let bad = |what: &str| corrupt(format!("directory {}: an encrypted name {what}", dir.name()));
+    let hash = match hash_shown {
+        ShownHash::Stored => entry.hash.ok_or_else(|| bad("without its hash"))?,
+        ShownHash::Computed(version) => hash(version, fs.device.superblock.hash_seed, entry.name),
+        ShownHash::None => NameHash::default(),
+    };
+    encrypted_name::shown(entry.name, hash).ok_or_else(|| bad("that is too short"))
 }
 
 const fn file_type(number: u8) -> Option<FileType> {
@@ -309,7 +400,7 @@ fn each_inline_area(fs: &Ext4, dir: &Inode, first: u64, visit: Visit<'_>) -> Res
 
 /// Reads and verifies block `number` of a directory.
 pub(crate) fn read_block(fs: &Ext4, dir: &Inode, number: u64) -> Result<Vec<u8>> {
-    let blocks = dir.attr.size >> fs.device.superblock.block_shift;
+    let blocks = blocks(fs, dir);
     if number >= blocks {
         let message = format!("directory {}: its index leads to block {number} of {blocks}", dir.name());
         return Err(corrupt(message));
@@ -320,6 +411,11 @@ pub(crate) fn read_block(fs: &Ext4, dir: &Inode, number: u64) -> Result<Vec<u8>>
     let block = fs.device.block(block, &dir.name())?;
     verify(fs, dir, number, &block)?;
     Ok(block)
+}
+
+/// How many whole blocks the directory has.
+const fn blocks(fs: &Ext4, dir: &Inode) -> u64 {
+    dir.attr.size >> fs.device.superblock.block_shift
 }
 
 /// Whether the directory has a hash index.

@@ -92,6 +92,11 @@ impl FastCommits {
         self.directories.get(&dir).is_some_and(|names| names.made_in.is_some())
     }
 
+    /// Whether they change names of this directory.
+    pub(crate) fn changes_names(&self, dir: NodeId) -> bool {
+        self.directories.contains_key(&dir)
+    }
+
     /// Whether an entry on the disk is not to be shown.
     pub(crate) fn hides(&self, dir: NodeId, name: &[u8]) -> bool {
         self.directories.get(&dir).is_some_and(|names| names.hidden.contains(name))

@@ -72,7 +72,7 @@ const RO_COMPAT: &[Named] = &[
     (0x1_0000, "orphan_present"),
 ];
 
-/// The incompatible features that this reader understands; with `encrypt` each encrypted file is refused.
+/// The incompatible features that this reader understands; with `encrypt`, contents of encrypted files stay unreadable.
 const INCOMPAT_READABLE: u32 =
     0x2 | 0x4 | 0x10 | 0x40 | 0x80 | 0x100 | 0x200 | 0x400 | 0x2000 | 0x4000 | 0x8000 | 0x1_0000 | 0x2_0000;
 

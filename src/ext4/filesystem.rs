@@ -4,6 +4,7 @@ use crate::acl;
 use crate::block_map;
 use crate::device::Device;
 use crate::directory;
+use crate::encrypted_name;
 use crate::error::corrupt;
 use crate::extent::{self, Node};
 use crate::fast_commit::FastCommits;
@@ -131,6 +132,11 @@ impl Ext4 {
     fn regular(&self, node: NodeId) -> Result<Arc<Inode>> {
         let inode = self.inode(node)?;
         match inode.attr.file_type {
+            FileType::Regular if inode.is_encrypted() => {
+                let message =
+                    format!("{}: the contents are encrypted, and the key is not in the recovery point", inode.name());
+                Err(Error::new(ErrorKind::KeyMissing, message))
+            }
             FileType::Regular => self.readable(&inode).map(|()| inode),
             FileType::Directory => Err(Error::new(ErrorKind::IsADirectory, "this is a directory")),
             _ => Err(Error::new(ErrorKind::WrongType, "this is not a file with data")),
@@ -145,11 +151,15 @@ impl Ext4 {
         if inode.flags & flag::CASEFOLD != 0 && !self.device.superblock.features.casefold() {
             return Err(corrupt(format!("{}: casefold, which this file system does not have", inode.name())));
         }
-        let found = flag::UNREADABLE.iter().find(|(flag, _)| inode.flags & flag != 0);
-        found.map_or(Ok(()), |(_, what)| {
-            let message = format!("{} is {what}, which this version does not read", inode.name());
-            Err(Error::new(ErrorKind::Unsupported, message))
-        })
+        let unsupported = |what: &str| Err(Error::new(ErrorKind::Unsupported, format!("{} {what}", inode.name())));
+        if inode.flags & flag::EA_INODE != 0 {
+            return unsupported("is the value of an extended attribute, which this version does not show as a file");
+        }
+        if inode.is_encrypted() && self.fast_commits.changes_names(inode.number) {
+            // Before Linux 6.2 they were written as they were before they were encrypted.
+            return unsupported("is encrypted, and the names in its fast commits are not");
+        }
+        Ok(())
     }
 }
 
@@ -187,7 +197,14 @@ impl FileSystem for Ext4 {
     }
 
     fn attr(&self, node: NodeId) -> Result<Attr> {
-        Ok(self.inode(node)?.attr.clone())
+        let inode = self.inode(node)?;
+        let mut attr = inode.attr.clone();
+        if inode.is_encrypted() && attr.file_type == FileType::Symlink {
+            // The size is that of the target as it is shown (Linux `fscrypt_symlink_getattr`).
+            let target = encrypted_name::target(self, &inode)?;
+            attr.size = u64::try_from(target.len()).unwrap_or(u64::MAX);
+        }
+        Ok(attr)
     }
 
     fn flags(&self, node: NodeId) -> Result<Option<NodeFlags>> {
@@ -204,6 +221,9 @@ impl FileSystem for Ext4 {
             return Err(Error::new(ErrorKind::WrongType, "this is not a symbolic link"));
         }
         self.readable(&inode)?;
+        if inode.is_encrypted() {
+            return encrypted_name::target(self, &inode);
+        }
         let bad = || corrupt(format!("{}: a link target of {} bytes", inode.name(), inode.attr.size));
         let length = usize::try_from(inode.attr.size.min(TARGET_BYTES_MAX)).map_err(|_| bad())?;
         if length == 0 || inode.attr.size > TARGET_BYTES_MAX {

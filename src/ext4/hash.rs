@@ -1,5 +1,8 @@
 //! Hashes of names in directory indexes (Linux `fs/ext4/hash.c`).
 
+/// Whether bytes of names are unsigned where nobody wrote it down, as kernels take it since Linux 6.2.
+pub(crate) const DEFAULT_UNSIGNED: bool = true;
+
 /// Which function hashes names, and how their bytes are taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct HashVersion {
@@ -28,31 +31,41 @@ impl HashVersion {
     }
 }
 
-/// The hash of `name`: its lowest bit is 0, as that bit of an index entry has another meaning.
-pub(crate) fn hash(version: HashVersion, seed: [u32; 4], name: &[u8]) -> u32 {
+/// The hash of a name.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct NameHash {
+    /// What the index is ordered by; its lowest bit is 0, as that bit of an index entry has another meaning.
+    pub(crate) major: u32,
+    /// What tells names of the same major hash apart; 0 for the legacy function.
+    pub(crate) minor: u32,
+}
+
+/// The hash of `name`.
+pub(crate) fn hash(version: HashVersion, seed: [u32; 4], name: &[u8]) -> NameHash {
     const DEFAULT_SEED: [u32; 4] = [0x6745_2301, 0xEFCD_AB89, 0x98BA_DCFE, 0x1032_5476];
     /// The hash that stands for the end of a directory.
     const END: u32 = 0x7FFF_FFFF << 1;
     let mut state = if seed == [0; 4] { DEFAULT_SEED } else { seed };
-    let hash = match version.function {
-        Function::Legacy => legacy(name, version.unsigned),
+    let (major, minor) = match version.function {
+        Function::Legacy => (legacy(name, version.unsigned), 0),
         Function::HalfMd4 => {
             for words in words::<8>(name, version.unsigned) {
                 half_md4(&mut state, &words);
             }
-            state[1]
+            (state[1], state[2])
         }
         Function::Tea => {
             for words in words::<4>(name, version.unsigned) {
                 tea(&mut state, &words);
             }
-            state[0]
+            (state[0], state[1])
         }
     };
-    match hash & !1 {
+    let major = match major & !1 {
         END => END.wrapping_sub(2),
-        hash => hash,
-    }
+        major => major,
+    };
+    NameHash { major, minor }
 }
 
 /// A byte of a name as a number: old kernels took `char`, which is signed on some machines.
@@ -140,26 +153,27 @@ mod tests {
     #[test]
     fn hashes_equal_those_of_e2fsprogs() {
         let zero_seed = |version, name: &str| hash(HashVersion::new(version, false).unwrap(), [0; 4], name.as_bytes());
-        for (version, name, expected) in SAMPLES {
-            assert_eq!(zero_seed(*version, name), *expected, "version {version}, {name}");
+        for (version, name, major, minor) in SAMPLES {
+            let expected = NameHash { major: *major, minor: *minor };
+            assert_eq!(zero_seed(*version, name), expected, "version {version}, {name}");
         }
     }
 
-    const SAMPLES: &[(u8, &str, u32)] = &[
-        (0, "a", 0xE74B_53E2),
-        (0, "hello", 0x3225_2546),
-        (0, "file-000001-with-a-name-of-some-length.txt", 0x979A_BBF8),
-        (0, "nnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnn", 0xD4BA_FD6C),
-        (0, "grüße", 0xCC69_FABA),
-        (1, "a", 0xD5FA_7D7A),
-        (1, "hello", 0x1746_DA32),
-        (1, "file-000001-with-a-name-of-some-length.txt", 0xF40D_1C4C),
-        (1, "nnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnn", 0x7E81_EF8A),
-        (1, "grüße", 0xD75E_0AD8),
-        (2, "a", 0x6D0E_A4C0),
-        (2, "hello", 0x6F5B_B1A8),
-        (2, "file-000001-with-a-name-of-some-length.txt", 0x08C5_740C),
-        (2, "nnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnn", 0xD5D3_A968),
-        (2, "grüße", 0xC271_DF04),
+    const SAMPLES: &[(u8, &str, u32, u32)] = &[
+        (0, "a", 0xE74B_53E2, 0),
+        (0, "hello", 0x3225_2546, 0),
+        (0, "file-000001-with-a-name-of-some-length.txt", 0x979A_BBF8, 0),
+        (0, "nnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnn", 0xD4BA_FD6C, 0),
+        (0, "grüße", 0xCC69_FABA, 0),
+        (1, "a", 0xD5FA_7D7A, 0xACB4_8187),
+        (1, "hello", 0x1746_DA32, 0x4200_13B5),
+        (1, "file-000001-with-a-name-of-some-length.txt", 0xF40D_1C4C, 0x99EC_3F23),
+        (1, "nnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnn", 0x7E81_EF8A, 0xEBEA_6CEB),
+        (1, "grüße", 0xD75E_0AD8, 0xFEFC_474E),
+        (2, "a", 0x6D0E_A4C0, 0xC189_22DF),
+        (2, "hello", 0x6F5B_B1A8, 0x2319_17C2),
+        (2, "file-000001-with-a-name-of-some-length.txt", 0x08C5_740C, 0xC2D7_5077),
+        (2, "nnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnn", 0xD5D3_A968, 0x6284_BDE0),
+        (2, "grüße", 0xC271_DF04, 0x8FB0_97D8),
     ];
 }

@@ -5,7 +5,7 @@ use crate::checksum::crc32c;
 use crate::directory::{Sought, read_block};
 use crate::error::corrupt;
 use crate::filesystem::Ext4;
-use crate::hash::{HashVersion, hash};
+use crate::hash::{DEFAULT_UNSIGNED, HashVersion};
 use crate::inode::Inode;
 use crate::layout::RawDxRootInfo;
 use vfs::{NodeId, Result};
@@ -98,15 +98,11 @@ pub(crate) fn lookup(fs: &Ext4, dir: &Inode, sought: &mut Sought<'_>) -> Result<
     // Signed and unsigned bytes only differ where names are not ASCII.
     let unsigned = match superblock.hash_unsigned {
         Some(unsigned) => unsigned,
-        None if sought.hashed().is_ascii() => false,
+        None if sought.is_ascii() => false,
         None => return Ok(None),
     };
-    let version = HashVersion::new(info.hash_version, unsigned);
-    let levels_max = if superblock.features.large_dir() { LEVELS_MAX_LARGE } else { LEVELS_MAX };
-    let (Some(version), true) = (version, info.unused_flags & 1 == 0 && info.indirect_levels <= levels_max) else {
-        return Ok(None);
-    };
-    let hash = hash(version, superblock.hash_seed, sought.hashed());
+    let Some(version) = usable_version(fs, info, unsigned) else { return Ok(None) };
+    let hash = sought.hash(version, superblock.hash_seed);
     let mut path = probe(fs, dir, &root, info, hash)?;
     // More leaves than the directory has blocks are a loop: all of it is searched then.
     for _ in 0..dir.attr.size >> superblock.block_shift {
@@ -119,6 +115,20 @@ pub(crate) fn lookup(fs: &Ext4, dir: &Inode, sought: &mut Sought<'_>) -> Result<
         }
     }
     Ok(None)
+}
+
+/// How the names of the directory are hashed; `None` when its index cannot be used.
+pub(crate) fn version(fs: &Ext4, dir: &Inode) -> Result<Option<HashVersion>> {
+    let root = read_block(fs, dir, 0)?;
+    let unsigned = fs.device.superblock.hash_unsigned.unwrap_or(DEFAULT_UNSIGNED);
+    Ok(root_info(&root).and_then(|info| usable_version(fs, info, unsigned)))
+}
+
+/// What the root says of how names are hashed, if the index is one that the kernel uses.
+fn usable_version(fs: &Ext4, info: &RawDxRootInfo, unsigned: bool) -> Option<HashVersion> {
+    let levels_max = if fs.device.superblock.features.large_dir() { LEVELS_MAX_LARGE } else { LEVELS_MAX };
+    let is_usable = info.unused_flags & 1 == 0 && info.indirect_levels <= levels_max;
+    HashVersion::new(info.hash_version, unsigned).filter(|_| is_usable)
 }
 
 /// Goes from the root to the leaf in which names of this hash begin.

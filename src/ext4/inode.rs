@@ -16,6 +16,7 @@ pub(crate) const ROOT: NodeId = NodeId(2);
 
 /// Inode flags that matter for reading (Linux `EXT4_*_FL`).
 pub(crate) mod flag {
+    pub(crate) const ENCRYPT: u32 = 0x800;
     pub(crate) const INDEX: u32 = 0x1000;
     pub(crate) const HUGE_FILE: u32 = 0x4_0000;
     pub(crate) const EXTENTS: u32 = 0x8_0000;
@@ -24,8 +25,6 @@ pub(crate) mod flag {
     pub(crate) const EA_INODE: u32 = 0x20_0000;
     /// Names in this directory are looked up without regard to case.
     pub(crate) const CASEFOLD: u32 = 0x4000_0000;
-    pub(crate) const UNREADABLE: &[(u32, &str)] =
-        &[(0x800, "encrypted"), (EA_INODE, "the value of an extended attribute")];
     /// New entries of the directory belong to its project.
     pub(crate) const PROJECT_INHERIT: u32 = 0x2000_0000;
     /// What users see (Linux `EXT4_FL_USER_VISIBLE`): all but `EXT4_IMAGIC_FL`, `EXT4_HUGE_FILE_FL`, `EXT4_EA_INODE_FL`
@@ -102,6 +101,11 @@ impl Inode {
             project: self.project,
             extent_size_hint: 0,
         }
+    }
+
+    /// Whether contents, names of entries or target are encrypted; attributes are not.
+    pub(crate) const fn is_encrypted(&self) -> bool {
+        self.flags & flag::ENCRYPT != 0
     }
 
     pub(crate) const fn has_extents(&self) -> bool {

@@ -18,6 +18,7 @@ mod checksum;
 mod description;
 mod device;
 mod directory;
+mod encrypted_name;
 mod error;
 mod extent;
 mod fast_commit;

@@ -78,6 +78,8 @@ pub(crate) struct Superblock {
     /// Seed of every metadata checksum.
     pub(crate) checksum_seed: u32,
     pub(crate) hash_seed: [u32; 4],
+    /// How names are hashed in directories that have no index yet.
+    pub(crate) hash_version: u8,
     /// Whether names are hashed as unsigned bytes where the index does not say; `None` when nobody wrote it down.
     pub(crate) hash_unsigned: Option<bool>,
     pub(crate) label: Option<String>,
@@ -190,6 +192,7 @@ impl Superblock {
             uuid: raw.s_uuid,
             checksum_seed,
             hash_seed: raw.s_hash_seed.map(|word| word.get()),
+            hash_version: raw.s_def_hash_version,
             hash_unsigned: hash_unsigned(raw.s_flags.get()),
             label: text(&raw.s_volume_name),
             free_blocks: wide(raw.s_free_blocks_count_hi.get(), raw.s_free_blocks_count_lo.get()),

@@ -7,6 +7,7 @@ mod damage;
 mod dirty;
 mod disk;
 mod e2fsprogs;
+mod encrypted;
 mod fast_commits;
 mod file_disk;
 mod fixture;

@@ -20,6 +20,8 @@ pub enum ErrorKind {
     Corrupt,
     /// What is on the disk is valid, but fr-mount cannot read it (yet): never guessed at.
     Unsupported,
+    /// The contents are encrypted, and the key is not there.
+    KeyMissing,
     /// The disk could not be read.
     Io,
     /// The disk did not answer in time.

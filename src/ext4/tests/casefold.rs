@@ -82,7 +82,7 @@ fn the_index_leads_to_every_name_without_a_search() {
     for directory in ["names", "many"] {
         let dir = Inode::read(&CASEFOLD.fs.device, CASEFOLD.node(directory)).unwrap();
         for (name, node) in names(&CASEFOLD.fs, dir.number) {
-            let found = htree::lookup(&CASEFOLD.fs, &dir, &mut Sought::new(&dir, &name)).unwrap();
+            let found = htree::lookup(&CASEFOLD.fs, &dir, &mut Sought::new(&dir, &name).unwrap()).unwrap();
             assert_eq!(found, Some(Some(node)), "{directory}/{}", name.escape_ascii());
         }
     }

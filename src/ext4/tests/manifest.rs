@@ -79,7 +79,13 @@ fn line(fs: &dyn FileSystem, path: &[u8], node: NodeId) -> Result<String> {
     let dash = || "-".to_owned();
     let (extents, digest) =
         if attr.file_type == FileType::Regular { content(fs, node, attr.size)? } else { (dash(), dash()) };
-    let target = if attr.file_type == FileType::Symlink { shown(&fs.read_link(node)?) } else { dash() };
+    let target = if attr.file_type == FileType::Symlink {
+        let target = fs.read_link(node)?;
+        assert_eq!(target.len() as u64, attr.size, "size of the link {}", shown(path));
+        shown(&target)
+    } else {
+        dash()
+    };
     let fields = [
         shown(path),
         node.0.to_string(),
@@ -121,6 +127,13 @@ fn time(time: Timestamp) -> String {
 
 /// Data extents and SHA-256 of a file.
 fn content(fs: &dyn FileSystem, node: NodeId, size: u64) -> Result<(String, String)> {
+    if let Err(error) = fs.read_at(node, Stream::Main, 0, &mut [])
+        && error.kind == vfs::ErrorKind::KeyMissing
+    {
+        let shown = "ENOKEY".to_owned();
+        assert_eq!(fs.segment(node, 0).unwrap_err().kind, vfs::ErrorKind::KeyMissing);
+        return Ok((shown.clone(), shown));
+    }
     let extents = data_extents(fs, node, size)?;
     let whole = 0..size;
     let hashed = if size > HASHED_WHOLE_MAX { &extents[..] } else { std::slice::from_ref(&whole) };
