@@ -58,3 +58,10 @@ fn an_image_without_checksums_shows_what_the_kernel_shows() {
 fn an_ext2_image_shows_what_the_kernel_shows() {
     assert_same("ext2", &kernel_manifest("ext2"), &manifest::of(&open("ext2")).unwrap());
 }
+
+#[test]
+fn verity_files_end_where_their_data_ends() {
+    for name in ["verity", "verity-4k"] {
+        assert_same(name, &kernel_manifest(name), &manifest::of(&open(name)).unwrap());
+    }
+}
