@@ -1,0 +1,48 @@
+//! Everything that a file system says, asked within bounds.
+
+use ext4::Ext4;
+use std::collections::HashSet;
+use std::ops::ControlFlow;
+use vfs::{Cursor, FileSystem, FileType, NodeId, Stream};
+
+/// Nodes that one input looks at.
+const NODES_MAX: usize = 300;
+
+/// Looks at every node that names lead to; how many could be looked at.
+pub fn look_at_all(fs: &Ext4) -> usize {
+    let _ = fs.info();
+    let (mut seen, mut todo) = (HashSet::new(), vec![fs.root()]);
+    while let Some(node) = todo.pop() {
+        if seen.len() < NODES_MAX && seen.insert(node) {
+            look(fs, node, &mut todo);
+        }
+    }
+    seen.len()
+}
+
+fn look(fs: &Ext4, node: NodeId, todo: &mut Vec<NodeId>) {
+    let _ = (fs.flags(node), fs.xattrs(node), fs.acl(node), fs.read_link(node));
+    let Ok(attr) = fs.attr(node) else { return };
+    if attr.file_type == FileType::Directory {
+        let mut names = Vec::new();
+        let _ = fs.read_dir(node, Cursor::START, &mut |entry| {
+            todo.push(entry.node);
+            names.push(entry.name.to_vec());
+            if names.len() < 200 { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        });
+        for name in names {
+            let _ = fs.lookup(node, &name);
+        }
+        return;
+    }
+    let mut buf = vec![0; 16 << 10];
+    for offset in [0, 60 << 10, attr.size / 2, attr.size.saturating_sub(100)] {
+        if let Ok(read) = fs.read_at(node, Stream::Main, offset, &mut buf) {
+            assert!(read as u64 <= attr.size.saturating_sub(offset));
+        }
+        if let Ok(segment) = fs.segment(node, offset) {
+            assert!(segment.range.contains(&offset) && segment.range.end <= attr.size);
+        }
+    }
+    fs.will_read(node, 0..attr.size);
+}
