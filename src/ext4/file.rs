@@ -10,13 +10,19 @@ use vfs::{Error, ErrorKind, Result, Segment, SegmentKind};
 
 /// Reads from byte `offset` on; fewer bytes than `buf` has room for only at the end.
 pub(crate) fn read(fs: &Ext4, inode: &Inode, offset: u64, buf: &mut [u8]) -> Result<usize> {
-    let shift = fs.device.superblock.block_shift;
     if inode.has_inline_data() {
         return read_inline(fs, inode, offset, buf);
     }
     let left = inode.attr.size.saturating_sub(offset);
     let wanted = usize::try_from(left).map_or(buf.len(), |left| left.min(buf.len()));
-    let mut rest = buf.get_mut(..wanted).unwrap_or_default();
+    read_stored(fs, inode, offset, buf.get_mut(..wanted).unwrap_or_default())?;
+    Ok(wanted)
+}
+
+/// Fills `buf` with what the blocks of the file hold from byte `offset` on, also behind its end.
+pub(crate) fn read_stored(fs: &Ext4, inode: &Inode, offset: u64, buf: &mut [u8]) -> Result<()> {
+    let shift = fs.device.superblock.block_shift;
+    let mut rest = buf;
     let mut at = offset;
     while !rest.is_empty() {
         let run = mapping::run(fs, inode, at >> shift)?;
@@ -34,7 +40,7 @@ pub(crate) fn read(fs: &Ext4, inode: &Inode, offset: u64, buf: &mut [u8]) -> Res
         rest = after;
         at = at.saturating_add(u64::try_from(length).unwrap_or(u64::MAX));
     }
-    Ok(wanted)
+    Ok(())
 }
 
 fn read_inline(fs: &Ext4, inode: &Inode, offset: u64, buf: &mut [u8]) -> Result<usize> {

@@ -16,6 +16,7 @@ use crate::options::OpenOptions;
 use crate::orphans::Orphans;
 use crate::recovery;
 use crate::space::Space;
+use crate::verity::Verity;
 use crate::xattr::{self, Prefix};
 use block::ReadAt;
 use std::num::NonZeroUsize;
@@ -46,6 +47,8 @@ pub struct Ext4 {
     pub(crate) fast_commits: FastCommits,
     /// Deleted files that count as gone: none in a volume that is shown as it lies.
     pub(crate) orphans: Orphans,
+    /// There only if files are to be verified.
+    verity: Option<Verity>,
 }
 
 impl Ext4 {
@@ -65,7 +68,8 @@ impl Ext4 {
     /// As [`Self::open`].
     pub fn open_with(volume: &Arc<dyn ReadAt>, options: &OpenOptions) -> Result<Self> {
         let as_it_lies = Self::over(Device::open(Arc::clone(volume))?);
-        let fs = recovery::recover(as_it_lies, volume, options)?;
+        let mut fs = recovery::recover(as_it_lies, volume, options)?;
+        fs.verity = options.verify.then(|| Verity::new(fs.device.superblock.block_len()));
         if !fs.inode(ROOT)?.is_directory() {
             return Err(corrupt("the root of the file system is no directory"));
         }
@@ -87,6 +91,7 @@ impl Ext4 {
             space: OnceLock::new(),
             fast_commits: FastCommits::default(),
             orphans: Orphans::default(),
+            verity: None,
         }
     }
 
@@ -245,7 +250,11 @@ impl FileSystem for Ext4 {
         if stream != Stream::Main {
             return Err(Error::new(ErrorKind::NoAttribute, "ext4 files have no named streams"));
         }
-        file::read(self, self.regular(node)?.as_ref(), offset, buf)
+        let inode = self.regular(node)?;
+        match &self.verity {
+            Some(verity) if inode.is_verity() => verity.read(self, &inode, offset, buf),
+            _ => file::read(self, &inode, offset, buf),
+        }
     }
 
     fn segment(&self, node: NodeId, offset: u64) -> Result<Segment> {

@@ -20,6 +20,8 @@ pub(crate) mod flag {
     pub(crate) const INDEX: u32 = 0x1000;
     pub(crate) const HUGE_FILE: u32 = 0x4_0000;
     pub(crate) const EXTENTS: u32 = 0x8_0000;
+    /// The data of the file can be checked against a Merkle tree behind its end.
+    pub(crate) const VERITY: u32 = 0x10_0000;
     pub(crate) const INLINE_DATA: u32 = 0x1000_0000;
     /// The data of the inode is the value of an extended attribute.
     pub(crate) const EA_INODE: u32 = 0x20_0000;
@@ -106,6 +108,11 @@ impl Inode {
     /// Whether contents, names of entries or target are encrypted; attributes are not.
     pub(crate) const fn is_encrypted(&self) -> bool {
         self.flags & flag::ENCRYPT != 0
+    }
+
+    /// Whether the data can be verified (fs-verity).
+    pub(crate) const fn is_verity(&self) -> bool {
+        self.flags & flag::VERITY != 0
     }
 
     pub(crate) const fn has_extents(&self) -> bool {

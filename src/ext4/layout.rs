@@ -238,3 +238,18 @@ const _: () = {
     assert!(size_of::<RawExtentHeader>() == 12);
     assert!(size_of::<RawXattrHeader>() == 32);
 };
+
+/// `struct fsverity_descriptor` (Linux `include/uapi/linux/fsverity.h`), 256 bytes without the signature behind it.
+#[derive(FromBytes, Immutable, KnownLayout, Unaligned)]
+#[repr(C)]
+pub(crate) struct RawVerityDescriptor {
+    pub(crate) version: u8,
+    pub(crate) hash_algorithm: u8,
+    pub(crate) log_blocksize: u8,
+    pub(crate) salt_size: u8,
+    pub(crate) sig_size: U32,
+    pub(crate) data_size: U64,
+    pub(crate) root_hash: [u8; 64],
+    pub(crate) salt: [u8; 32],
+    pub(crate) reserved: [u8; 144],
+}

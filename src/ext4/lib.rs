@@ -41,6 +41,7 @@ mod recovery;
 mod space;
 mod state;
 mod superblock;
+mod verity;
 mod xattr;
 
 #[cfg(test)]

@@ -19,4 +19,5 @@ mod manifest;
 mod oracle;
 mod reads;
 mod refusals;
+mod verity;
 mod walk;

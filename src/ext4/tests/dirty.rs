@@ -22,7 +22,7 @@ fn disk(path: &str) -> Arc<dyn ReadAt> {
 fn open(path: &str, replay: bool) -> vfs::Result<Ext4> {
     let journal = format!("{path}.journal");
     let journal = Path::new(&journal).exists().then(|| disk(&journal));
-    Ext4::open_with(&disk(path), &OpenOptions { replay, journal })
+    Ext4::open_with(&disk(path), &OpenOptions { replay, journal, ..OpenOptions::default() })
 }
 
 /// The bytes of an image that needs the replay; `None` where none can be made.
