@@ -52,7 +52,7 @@ fn seed(name: &str) -> Seed {
 
 fn open(image: impl Into<Bytes>, replay: bool) -> vfs::Result<Ext4> {
     let disk: Arc<dyn ReadAt> = Arc::new(MemoryDisk::new(image, BlockSize::B512));
-    Ext4::open_with(&disk, &OpenOptions { replay, ..OpenOptions::default() })
+    Ext4::open_with(&disk, &OpenOptions { replay, verify: true, ..OpenOptions::default() })
 }
 
 /// Numbers that code stumbles over, for one in two values.

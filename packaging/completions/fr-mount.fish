@@ -1,6 +1,6 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_fr_mount_global_optspecs
-    string join \n read-only read-write ca= pin= server-name= client-cert= client-key= proxy= proxy-secret= chap-user= chap-secret= target-user= target-secret= initiator-name= digests= insecure-plaintext connect-timeout= reconnect-timeout= cache= block-size= no-replay volume= foreground json log= h/help V/version
+    string join \n read-only read-write ca= pin= server-name= client-cert= client-key= proxy= proxy-secret= chap-user= chap-secret= target-user= target-secret= initiator-name= digests= insecure-plaintext connect-timeout= reconnect-timeout= cache= block-size= no-replay volume= verify foreground json log= h/help V/version
 end
 
 function __fish_fr_mount_needs_command
@@ -50,6 +50,7 @@ complete -c fr-mount -n "__fish_fr_mount_needs_command" -l read-only -d 'Mount r
 complete -c fr-mount -n "__fish_fr_mount_needs_command" -l read-write -l rw -l writable -d 'Not available: fr-mount never writes to a recovery point'
 complete -c fr-mount -n "__fish_fr_mount_needs_command" -l insecure-plaintext -d 'Allow iscsi:// (no TLS) to other machines: everything can then be read and changed on the way'
 complete -c fr-mount -n "__fish_fr_mount_needs_command" -l no-replay -d 'Show file systems that were in use as they lie on the disk, without what their journals hold'
+complete -c fr-mount -n "__fish_fr_mount_needs_command" -l verify -d 'Check files that carry a hash tree (fs-verity) against it when they are read; their signatures are not checked'
 complete -c fr-mount -n "__fish_fr_mount_needs_command" -l foreground -d 'Stay in the foreground until the volumes are unmounted'
 complete -c fr-mount -n "__fish_fr_mount_needs_command" -l json -d 'Print results, and failures, as JSON on standard output'
 complete -c fr-mount -n "__fish_fr_mount_needs_command" -s h -l help -d 'Print help (see more with \'--help\')'

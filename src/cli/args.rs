@@ -60,6 +60,10 @@ pub(crate) struct MountArgs {
     #[arg(long, value_name = "NAME")]
     pub(crate) volume: Option<String>,
 
+    /// Check files that carry a hash tree (fs-verity) against it when they are read; their signatures are not checked
+    #[arg(long, help_heading = "Reading")]
+    pub(crate) verify: bool,
+
     /// Stay in the foreground until the volumes are unmounted
     #[arg(long)]
     pub(crate) foreground: bool,

@@ -51,11 +51,18 @@ impl Secrets {
 pub(crate) struct JobSource {
     sources: Vec<String>,
     pub(crate) options: SourceOptions,
+    verify: bool,
 }
 
 impl JobSource {
     pub(crate) const fn new(sources: Vec<String>, options: SourceOptions) -> Self {
-        Self { sources, options }
+        Self { sources, options, verify: false }
+    }
+
+    /// The same, with files that carry a hash tree checked against it or not.
+    pub(crate) const fn verifying(mut self, verify: bool) -> Self {
+        self.verify = verify;
+        self
     }
 
     /// The recovery point that is meant.
@@ -100,7 +107,7 @@ impl JobSource {
                 ..block::CacheConfig::default()
             },
             image_block_size,
-            reading: session::ReadingOptions { replay: !self.options.no_replay },
+            reading: session::ReadingOptions { replay: !self.options.no_replay, verify: self.verify },
         })
     }
 }

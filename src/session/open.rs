@@ -29,6 +29,8 @@ pub struct OpenOptions {
 pub struct ReadingOptions {
     /// Whether journals that still hold changes are replayed, in memory.
     pub replay: bool,
+    /// Whether files that carry a hash tree (fs-verity) are checked against it when they are read.
+    pub verify: bool,
 }
 
 /// Is told, in words, what is being done.
@@ -177,7 +179,8 @@ fn find(
 }
 
 fn open_ext4(volume: &Volume, found: &Scan, reading: ReadingOptions) -> vfs::Result<Arc<dyn FileSystem>> {
-    let options = ext4::OpenOptions { replay: reading.replay, journal: ext4_journal(volume, found) };
+    let journal = ext4_journal(volume, found);
+    let options = ext4::OpenOptions { replay: reading.replay, journal, verify: reading.verify };
     Ok(Arc::new(ext4::Ext4::open_with(&volume.data, &options)?))
 }
 
