@@ -96,10 +96,10 @@ impl ReadAt for Overlay {
     fn will_need(&self, ranges: &[Range<u64>]) {
         /// Patched and unpatched parts that one hint tells apart; what is behind them is not fetched ahead.
         const PARTS_MAX: usize = 256;
-        let mut wanted = Vec::new();
+        let (mut wanted, mut parts) = (Vec::new(), 0..PARTS_MAX);
         for range in ranges {
             let mut at = range.start;
-            while at < range.end.min(self.size()) && wanted.len() < PARTS_MAX {
+            while at < range.end.min(self.size()) && parts.next().is_some() {
                 let (part, end) = self.part(at);
                 let end = end.min(range.end);
                 match part {

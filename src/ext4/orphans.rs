@@ -11,6 +11,8 @@ use vfs::{NodeId, Result};
 
 /// Orphans that are looked at; what more there are keeps counting as used.
 const ORPHANS_MAX: usize = 10_000;
+/// Blocks of the orphan file that are looked at; `mke2fs` makes 512 at most.
+const BLOCKS_MAX: u64 = 4096;
 /// Bytes behind the entries of a block of the orphan file: a magic number and a checksum.
 const TAIL_BYTES: usize = 8;
 
@@ -57,15 +59,19 @@ fn in_file(fs: &Ext4) -> Result<Vec<NodeId>> {
         return Ok(found);
     }
     let inode = Inode::read(&fs.device, NodeId(superblock.orphan_file))?;
-    for number in 0..inode.attr.size >> superblock.block_shift {
-        let Place::Stored(block) = mapping::run(fs, &inode, number)?.place else { continue };
+    let blocks = (inode.attr.size >> superblock.block_shift).min(BLOCKS_MAX);
+    let mut number = 0;
+    while number < blocks && found.len() < ORPHANS_MAX {
+        let run = mapping::run(fs, &inode, number)?;
+        let Place::Stored(block) = run.place else {
+            number = number.saturating_add(run.count);
+            continue;
+        };
         let block = fs.device.block(block, "the orphan file")?;
         let entries = block.get(..block.len().saturating_sub(TAIL_BYTES)).unwrap_or_default();
         let nodes = entries.chunks_exact(4).filter_map(|entry| u32_at(entry, 0)).filter(|node| *node != 0);
         found.extend(nodes.map(|node| NodeId(node.into())));
-        if found.len() > ORPHANS_MAX {
-            break;
-        }
+        number = number.saturating_add(1);
     }
     found.truncate(ORPHANS_MAX);
     Ok(found)

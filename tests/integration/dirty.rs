@@ -62,7 +62,7 @@ fn mounted(options: &[&str], images: &[PathBuf]) -> (Report, Vec<String>) {
 }
 
 /// A line without the time of creation, which FUSE cannot tell.
-fn comparable(line: &String) -> String {
+fn comparable(line: &str) -> String {
     const CREATED: usize = 11;
     let fields = line.split('\t').enumerate().filter(|(index, _)| *index != CREATED);
     fields.map(|(_, field)| field).collect::<Vec<_>>().join("\t")
@@ -71,7 +71,7 @@ fn comparable(line: &String) -> String {
 #[track_caller]
 fn assert_same(kernel: &[String], ours: &[String]) {
     let (kernel, ours): (Vec<_>, Vec<_>) =
-        (kernel.iter().map(comparable).collect(), ours.iter().map(comparable).collect());
+        (kernel.iter().map(|line| comparable(line)).collect(), ours.iter().map(|line| comparable(line)).collect());
     let differing: Vec<_> = kernel.iter().zip(&ours).filter(|(kernel, ours)| kernel != ours).take(3).collect();
     assert!(differing.is_empty() && kernel.len() == ours.len(), "kernel and ours differ: {differing:#?}");
 }

@@ -10,8 +10,8 @@ use vfs::{Error, ErrorKind, NodeId, Result};
 
 /// Bytes of tag and length.
 const TAG_BYTES: usize = 4;
-/// Blocks that are looked at: a bound on memory. `mke2fs` makes 256.
-const BLOCKS_MAX: u32 = 1 << 14;
+/// Bytes of fast commits that are read: a bound on memory. `mke2fs` makes 256 blocks.
+const AREA_BYTES_MAX: usize = 16 << 20;
 /// The smallest inode record.
 const INODE_BYTES_MIN: usize = 128;
 const NAME_BYTES_MAX: usize = 255;
@@ -61,8 +61,12 @@ enum Next {
 /// When the log cannot be read, or uses a form that is not known.
 pub(crate) fn scan(log: &Log, blocks: Range<u32>, sequence: u32, inode_bytes: usize) -> Result<Scanned> {
     let mut scanner = Scanner { sequence, inode_bytes, sum: 0, pending: Vec::new(), found: Scanned::default() };
-    for (number, at) in blocks.take(usize::try_from(BLOCKS_MAX).unwrap_or(usize::MAX)).enumerate() {
+    for (number, at) in blocks.enumerate() {
         let block = log.read(at)?;
+        if number.saturating_mul(block.len()) > AREA_BYTES_MAX {
+            let message = format!("its fast commits take more than {AREA_BYTES_MAX} bytes");
+            return Err(Error::new(ErrorKind::Unsupported, message));
+        }
         if number == 0 && u16_at(&block, 0) != Some(tag::HEAD) {
             break;
         }

@@ -41,6 +41,9 @@ impl Log {
             runs.push((at, start));
             at = at.saturating_add(run.count);
         }
+        if overlap(&runs, blocks) {
+            return Err(corrupt("blocks of the journal lie over each other"));
+        }
         Ok(Self { superblock: 0, volume: fs.device.volume(), block_shift: superblock.block_shift, runs, blocks })
     }
 
@@ -87,5 +90,28 @@ impl Log {
     fn range(&self, block: u32) -> Option<Range<u64>> {
         let start = self.offset(block.into())?;
         Some(start..start.checked_add(1 << self.block_shift)?)
+    }
+}
+
+/// Whether two runs (first block in the log, first block on the volume) of a log of so many blocks share a block. A log
+/// that does would be long without taking any room.
+fn overlap(runs: &[(u64, u64)], blocks: u64) -> bool {
+    let ends = runs.iter().skip(1).map(|(first, _)| *first).chain([blocks]);
+    let mut places: Vec<_> =
+        runs.iter().zip(ends).map(|((first, start), end)| (*start, end.saturating_sub(*first))).collect();
+    places.sort_unstable();
+    places.windows(2).any(|pair| matches!(pair, [(a, count), (b, _)] if a.saturating_add(*count) > *b))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn runs_that_share_blocks_are_seen() {
+        assert!(!overlap(&[(0, 100), (10, 50), (20, 110)], 30));
+        assert!(overlap(&[(0, 100), (10, 50), (20, 109)], 30));
+        assert!(overlap(&[(0, 100), (10, 105)], 11));
+        assert!(!overlap(&[(0, 5)], 1000) && !overlap(&[], 0));
     }
 }

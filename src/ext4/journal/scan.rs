@@ -56,6 +56,15 @@ pub(crate) fn scan(log: &Log, journal: &JournalSuperblock) -> Result<Scan> {
     Ok(scanner.found)
 }
 
+/// Refuses to keep more blocks than there is memory for.
+fn bounded(blocks: usize) -> Result<()> {
+    if blocks > BLOCKS_MAX {
+        let message = format!("its journal replaces more than {BLOCKS_MAX} blocks, which is more than is kept");
+        return Err(Error::new(ErrorKind::Unsupported, message));
+    }
+    Ok(())
+}
+
 /// What was seen of the transaction that is not committed yet.
 struct Transaction {
     blocks: Vec<(u64, Logged)>,
@@ -130,7 +139,7 @@ impl Scanner<'_> {
             self.pending.blocks.push((number, logged));
             self.go_on(1)?;
         }
-        Ok(())
+        bounded(self.pending.blocks.len())
     }
 
     /// The tags of a descriptor block: block of the volume, and what is known of its copy.
@@ -240,10 +249,7 @@ impl Scanner<'_> {
     /// Takes the blocks of a whole transaction, then forgets those that it revokes.
     fn apply(&mut self, transaction: Transaction) -> Result<()> {
         self.found.blocks.extend(transaction.blocks);
-        if self.found.blocks.len() > BLOCKS_MAX {
-            let message = format!("its journal replaces more than {BLOCKS_MAX} blocks, which is more than is kept");
-            return Err(Error::new(ErrorKind::Unsupported, message));
-        }
+        bounded(self.found.blocks.len())?;
         for at in transaction.revokes {
             let block = self.log.read(at)?;
             for number in self.revoked(&block)? {
