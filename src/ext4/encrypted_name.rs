@@ -75,7 +75,7 @@ impl NoKeyName {
             DIGEST_BYTES => Some(array(rest, 0)?),
             _ => return None,
         };
-        (!first.is_empty()).then(|| Self { hash, first: first.to_vec(), rest })
+        (first.len() >= CIPHERTEXT_BYTES_MIN).then(|| Self { hash, first: first.to_vec(), rest })
     }
 
     /// The ciphertext, if the name shows all of it.
@@ -147,9 +147,17 @@ mod tests {
             &long[..215],
             &long,
         ] {
-            let is_bits = name == "AQIDBAUGBwgB";
-            assert_eq!(NoKeyName::parse(name.as_bytes()).is_some(), is_bits, "{name}");
+            assert!(NoKeyName::parse(name.as_bytes()).is_none(), "{name}");
         }
-        assert!(NoKeyName::parse(b"AQIDBAUGBwgAB").is_none());
+        // The entries for the directory and its parent, which are not encrypted, have no other name.
+        for dots in [&b"."[..], b".."] {
+            let name = URL_SAFE_NO_PAD.encode([&[0; HASH_BYTES], dots].concat());
+            assert!(NoKeyName::parse(name.as_bytes()).is_none(), "{name}");
+        }
+        let shortest = shown(&ciphertext(16), HASH).unwrap();
+        assert!(NoKeyName::parse(&shortest).is_some());
+        assert!(NoKeyName::parse(&shortest[..31]).is_none());
+        assert!(NoKeyName::parse(&[&shortest[..], b"A"].concat()).is_none());
+        assert!(NoKeyName::parse(&[&shortest[..], b"AB"].concat()).is_none(), "bits left over");
     }
 }

@@ -55,14 +55,33 @@ fn encrypted_directories_show_what_the_kernel_shows_without_the_key() {
     for kind in check("list", &encrypted(&["list"])).lines() {
         check(kind, &encrypted(&["image", kind, image]));
         let kernel: Vec<_> = check(kind, &make(&["manifest", image])).lines().map(str::to_owned).collect();
-        let encrypted = kernel.iter().filter(|line| line.contains("ENOKEY")).count();
-        assert!(encrypted > 700, "{kind}: only {encrypted} encrypted files");
+        let files = kernel.iter().filter(|line| line.contains("ENOKEY")).count();
+        assert!(files > 700, "{kind}: only {files} encrypted files");
         let fs = open(image);
         let ours = manifest::of(&fs).unwrap_or_else(|error| panic!("{kind}: {error}"));
         assert_same(kind, &kernel, &ours);
         contents_are_refused_and_nothing_else(&fs);
+        names_are_found_as_by_the_kernel(&fs, &check(kind, &encrypted(&["lookups", image])));
         eprintln!("compared: {kind}");
     }
+}
+
+/// Each line is a directory, a name and what the kernel finds by it.
+fn names_are_found_as_by_the_kernel(fs: &dyn FileSystem, lookups: &str) {
+    let (mut asked, mut found) = (0, 0);
+    for line in lookups.lines() {
+        let fields: Vec<_> = line.split(' ').collect();
+        let directory = NodeId(fields[0].parse().unwrap());
+        let ours = match fs.lookup(directory, fields[1].as_bytes()) {
+            Ok(node) => node.0.to_string(),
+            Err(error) if error.kind == ErrorKind::NotFound => "-".to_owned(),
+            Err(error) => panic!("{line}: {error}"),
+        };
+        assert_eq!(ours, fields[2], "{line}");
+        asked += 1;
+        found += u32::from(ours != "-");
+    }
+    assert!(found > 100 && asked > 2 * found, "{found} of {asked} were found");
 }
 
 /// Contents are refused for want of the key, names that are never shown are not found, and the policy is not shown.
