@@ -3,6 +3,7 @@
 
 use super::file_disk::FileDisk;
 use super::fixture::directory;
+use super::kernel::skipped;
 use super::{manifest, walk};
 use crate::Ext4;
 use std::fs;
@@ -43,7 +44,7 @@ fn images_of_e2fsprogs_are_opened_or_refused_and_clean_ones_show_what_the_kernel
     let executable = std::env::current_exe().unwrap();
     let cache = executable.ancestors().nth(3).unwrap().join("e2fsprogs");
     if let Err(why) = script("fetch", &cache).and_then(|()| script("manifests", &cache)) {
-        eprintln!("SKIPPED: the images of e2fsprogs were not tried: they could not be fetched ({why}).");
+        skipped(&format!("the images of e2fsprogs were not tried: they could not be fetched ({why})"));
         return;
     }
     // A process of its own: how much memory it takes is measured.
