@@ -36,9 +36,10 @@ pub fn journal_device(volume: &dyn ReadAt) -> std::result::Result<Option<[u8; 16
 pub(crate) fn recover(fs: Ext4, volume: &Arc<dyn ReadAt>, options: &OpenOptions) -> Result<Ext4> {
     let mut fs = fs;
     let superblock = &fs.device.superblock;
+    let was_in_use = superblock.features.needs_recovery();
     // Copies of the superblock are not told when the file system is in use.
-    let may_be_dirty = superblock.copy_in_group != 0 && superblock.features.has_journal();
-    if !superblock.features.needs_recovery() && !may_be_dirty {
+    let may_have_been = superblock.copy_in_group != 0 && superblock.features.has_journal();
+    if !was_in_use && !(may_have_been && options.replay) {
         return Ok(fs);
     }
     if !options.replay {
