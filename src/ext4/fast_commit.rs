@@ -70,6 +70,11 @@ impl FastCommits {
         self.records.get(&node)
     }
 
+    /// Whether blocks of this inode are mapped otherwise than it says.
+    pub(crate) fn has_ranges(&self, node: NodeId) -> bool {
+        self.ranges.contains_key(&node)
+    }
+
     /// The run at block `logical`, if its mapping was changed; else the first block behind it that was.
     pub(crate) fn run(&self, node: NodeId, logical: u64) -> Result<Run, Option<u64>> {
         self.ranges.get(&node).map_or(Err(None), |ranges| ranges.run(logical))

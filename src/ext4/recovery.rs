@@ -39,7 +39,7 @@ pub(crate) fn recover(fs: Ext4, volume: &Arc<dyn ReadAt>, options: &OpenOptions)
     let was_in_use = superblock.features.needs_recovery();
     // Copies of the superblock are not told when the file system is in use.
     let may_have_been = superblock.copy_in_group != 0 && superblock.features.has_journal();
-    if !was_in_use && !(may_have_been && options.replay) {
+    if !was_in_use && (!may_have_been || !options.replay) {
         return Ok(fs);
     }
     if !options.replay {
