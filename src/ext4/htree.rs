@@ -3,7 +3,6 @@
 use crate::bytes::{u16_at, u32_at};
 use crate::checksum::crc32c;
 use crate::directory::{Sought, read_block};
-use crate::error::corrupt;
 use crate::filesystem::Ext4;
 use crate::hash::{DEFAULT_UNSIGNED, HashVersion};
 use crate::inode::Inode;
@@ -24,15 +23,19 @@ const LEVELS_MAX_LARGE: u8 = 2;
 struct IndexBlock(Vec<(u32, u64)>);
 
 impl IndexBlock {
-    fn parse(dir: &Inode, block: &[u8], offset: usize) -> Result<Self> {
-        let bad = || corrupt(format!("directory {}: its hash index is damaged", dir.name()));
-        let limit = usize::from(u16_at(block, offset).ok_or_else(bad)?);
-        let count = usize::from(u16_at(block, offset.saturating_add(2)).ok_or_else(bad)?);
-        let bytes = limit.saturating_mul(ENTRY_BYTES).saturating_add(offset);
-        if count == 0 || count > limit || bytes > block.len() {
-            return Err(bad());
+    /// The entries that begin at byte `offset` of an index block; `None` when it is not one. The kernel then searches
+    /// the whole directory, as it does not need the index to find a name.
+    fn parse(fs: &Ext4, block: &[u8], offset: usize) -> Option<Self> {
+        let limit = usize::from(u16_at(block, offset)?);
+        let count = usize::from(u16_at(block, offset.checked_add(2)?)?);
+        let tail = if fs.device.superblock.features.metadata_csum() { ENTRY_BYTES } else { 0 };
+        let room = block.len().checked_sub(offset)?.checked_sub(tail)?.checked_div(ENTRY_BYTES)?;
+        // It is one less where entries of the directory hold their hashes.
+        let is_sized = limit == room || limit.checked_add(1) == Some(room);
+        if count == 0 || count > limit || !is_sized {
+            return None;
         }
-        let entries = block.get(offset..).unwrap_or(&[]).chunks_exact(ENTRY_BYTES).take(count).enumerate();
+        let entries = block.get(offset..)?.chunks_exact(ENTRY_BYTES).take(count).enumerate();
         let entries = entries.map(|(index, entry)| {
             // In the first entry the place of the hash holds limit and count.
             let hash = if index == 0 { 0 } else { u32_at(entry, 0).unwrap_or(0) };
@@ -40,10 +43,7 @@ impl IndexBlock {
             (hash, u64::from(u32_at(entry, 4).unwrap_or(0) & 0x0FFF_FFFF))
         });
         let entries: Vec<_> = entries.collect();
-        if !entries.is_sorted_by(|(a, _), (b, _)| a <= b) {
-            return Err(bad());
-        }
-        Ok(Self(entries))
+        entries.is_sorted_by(|(a, _), (b, _)| a <= b).then_some(Self(entries))
     }
 
     /// The last entry whose hash is not greater.
@@ -66,23 +66,26 @@ impl Path {
         Some(block.entry(*at)?.1)
     }
 
-    /// Goes on to the next leaf if names of this hash can be in it: its own hash then has the lowest bit set.
-    fn advance(&mut self, fs: &Ext4, dir: &Inode, hash: u32) -> Result<bool> {
+    /// Goes on to the next leaf if names of this hash can be in it: its own hash then has the lowest bit set. `None` when
+    /// the index is damaged.
+    fn advance(&mut self, fs: &Ext4, dir: &Inode, hash: u32) -> Result<Option<bool>> {
         let levels = self.0.len();
         while let Some((block, at)) = self.0.last_mut() {
             *at = at.saturating_add(1);
             match block.entry(*at) {
                 Some((first, _)) if first & !1 == hash => break,
-                Some(_) => return Ok(false),
+                Some(_) => return Ok(Some(false)),
                 None => self.0.truncate(self.0.len().saturating_sub(1)),
             }
         }
         while !self.0.is_empty() && self.0.len() < levels {
-            let Some(next) = self.leaf() else { return Ok(false) };
-            let block = IndexBlock::parse(dir, &read_block(fs, dir, next)?, NODE_ENTRIES_OFFSET)?;
+            let Some(next) = self.leaf() else { return Ok(None) };
+            let Some(block) = IndexBlock::parse(fs, &read_block(fs, dir, next)?, NODE_ENTRIES_OFFSET) else {
+                return Ok(None);
+            };
             self.0.push((block, 0));
         }
-        Ok(!self.0.is_empty())
+        Ok(Some(!self.0.is_empty()))
     }
 }
 
@@ -103,15 +106,17 @@ pub(crate) fn lookup(fs: &Ext4, dir: &Inode, sought: &mut Sought<'_>) -> Result<
     };
     let Some(version) = usable_version(fs, info, unsigned) else { return Ok(None) };
     let hash = sought.hash(version, superblock.hash_seed);
-    let mut path = probe(fs, dir, &root, info, hash)?;
+    let Some(mut path) = probe(fs, dir, &root, info, hash)? else { return Ok(None) };
     // More leaves than the directory has blocks are a loop: all of it is searched then.
     for _ in 0..dir.attr.size >> superblock.block_shift {
         let Some(leaf) = path.leaf() else { return Ok(None) };
         if let Some(node) = sought.find(fs, dir, &read_block(fs, dir, leaf)?)? {
             return Ok(Some(Some(node)));
         }
-        if !path.advance(fs, dir, hash)? {
-            return Ok(Some(None));
+        match path.advance(fs, dir, hash)? {
+            Some(true) => {}
+            Some(false) => return Ok(Some(None)),
+            None => return Ok(None),
         }
     }
     Ok(None)
@@ -131,19 +136,23 @@ fn usable_version(fs: &Ext4, info: &RawDxRootInfo, unsigned: bool) -> Option<Has
     HashVersion::new(info.hash_version, unsigned).filter(|_| is_usable)
 }
 
-/// Goes from the root to the leaf in which names of this hash begin.
-fn probe(fs: &Ext4, dir: &Inode, root: &[u8], info: &RawDxRootInfo, hash: u32) -> Result<Path> {
+/// Goes from the root to the leaf in which names of this hash begin; `None` when the index is damaged.
+fn probe(fs: &Ext4, dir: &Inode, root: &[u8], info: &RawDxRootInfo, hash: u32) -> Result<Option<Path>> {
     let entries = ROOT_INFO_OFFSET.saturating_add(info.info_length.into());
-    let block = IndexBlock::parse(dir, root, entries)?;
+    let Some(block) = IndexBlock::parse(fs, root, entries) else { return Ok(None) };
     let at = block.search(hash);
-    let mut path = Path(vec![(block, at)]);
+    let (mut path, mut seen) = (Path(vec![(block, at)]), vec![0]);
     for _ in 0..info.indirect_levels {
-        let Some(next) = path.leaf() else { break };
-        let block = IndexBlock::parse(dir, &read_block(fs, dir, next)?, NODE_ENTRIES_OFFSET)?;
+        let Some(next) = path.leaf().filter(|next| !seen.contains(next)) else { return Ok(None) };
+        let Some(block) = IndexBlock::parse(fs, &read_block(fs, dir, next)?, NODE_ENTRIES_OFFSET) else {
+            return Ok(None);
+        };
+        seen.push(next);
         let at = block.search(hash);
         path.0.push((block, at));
     }
-    Ok(path)
+    // An index block is no leaf.
+    Ok(path.leaf().filter(|leaf| !seen.contains(leaf)).map(|_| path))
 }
 
 fn root_info(root: &[u8]) -> Option<&RawDxRootInfo> {

@@ -81,7 +81,7 @@ const INDEX_LEVELS: u64 = 30;
 const INDEX_ENTRIES: u64 = 32;
 
 #[test]
-fn an_index_whose_leaves_are_all_the_root_ends_the_search() {
+fn where_the_leaves_of_an_index_are_all_its_root_the_whole_directory_is_searched_as_the_kernel_does() {
     let (image, dir) = (&*NO_CHECKSUMS, NO_CHECKSUMS.node("many"));
     let root = image.block("many", 0);
     let count = image.u16_at(root + INDEX_ENTRIES + 2);
@@ -89,20 +89,44 @@ fn an_index_whose_leaves_are_all_the_root_ends_the_search() {
     let places: Vec<_> = (0..u64::from(count)).map(|entry| root + INDEX_ENTRIES + entry * 8 + 4).collect();
     let patches: Vec<(u64, &[u8])> = places.iter().map(|place| (*place, &[0; 4][..])).collect();
     let fs = image.with(&patches).unwrap();
-    for name in names(&image.fs, dir).unwrap().iter().take(20) {
-        assert_eq!(fs.lookup(dir, name).unwrap_err().kind, ErrorKind::NotFound);
-    }
+    assert_all_are_found(image, &fs, dir);
     assert_eq!(names(&fs, dir).unwrap(), names(&image.fs, dir).unwrap());
 }
 
+/// Looks up the first names of `dir`, which the index of `fs` no longer leads to, and one that does not exist.
+fn assert_all_are_found(image: &Image, fs: &Ext4, dir: NodeId) {
+    for name in names(&image.fs, dir).unwrap().iter().take(20) {
+        assert_eq!(fs.lookup(dir, name).unwrap(), image.fs.lookup(dir, name).unwrap());
+    }
+    assert_eq!(fs.lookup(dir, b"no such name").unwrap_err().kind, ErrorKind::NotFound);
+}
+
 #[test]
-fn an_index_below_itself_is_damage() {
+fn where_an_index_is_below_itself_the_whole_directory_is_searched() {
     let (image, dir) = (&*NO_CHECKSUMS, NO_CHECKSUMS.node("many"));
     let root = image.block("many", 0);
     let fs = image.with(&[(root + INDEX_LEVELS, &[1]), (root + INDEX_ENTRIES + 4, &[0; 4])]).unwrap();
-    for name in names(&image.fs, dir).unwrap().iter().take(20) {
-        let error = fs.lookup(dir, name).unwrap_err();
-        assert!(error.kind == ErrorKind::Corrupt && error.message.contains("index"), "{error}");
+    assert_all_are_found(image, &fs, dir);
+}
+
+#[test]
+fn where_an_index_is_not_one_the_whole_directory_is_searched() {
+    let (image, dir) = (&*NO_CHECKSUMS, NO_CHECKSUMS.node("many"));
+    let at = image.block("many", 0) + INDEX_ENTRIES;
+    let limit = image.u16_at(at);
+    let [too_small, too_large, none] = [limit / 2, limit + 2, 0].map(u16::to_le_bytes);
+    let more_than_fit = (limit + 1).to_le_bytes();
+    // The limit; the number of entries; the hash of the second entry, then greater than that of the third.
+    for (at, bytes) in [
+        (at, &too_small[..]),
+        (at, &too_large),
+        (at + 2, &none),
+        (at + 2, &more_than_fit),
+        (at + 8, &[0xFF; 4]),
+        // A leaf in the place of the next level.
+        (at - INDEX_ENTRIES + INDEX_LEVELS, &[1]),
+    ] {
+        assert_all_are_found(image, &image.with(&[(at, bytes)]).unwrap(), dir);
     }
 }
 
