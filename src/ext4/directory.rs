@@ -370,6 +370,10 @@ fn each_block(fs: &Ext4, dir: &Inode, first: u64, visit: Visit<'_>) -> Result<()
         let run = mapping::run(fs, dir, number)?;
         let left = blocks.saturating_sub(number);
         let Place::Stored(start) = run.place else {
+            if number == 0 {
+                // It would have the entries `.` and `..`: what is missing is not a directory's empty part.
+                return Err(corrupt(format!("directory {}: its first block is missing", dir.name())));
+            }
             number = number.saturating_add(run.count.min(left));
             continue;
         };

@@ -132,7 +132,9 @@ impl Extent {
             return Err(corrupt(format!("{}: no extent has {count} blocks at block {first}", inode.name())));
         }
         device.offset(start, count, &inode.name())?;
-        Ok(Self { first, count, place: if unwritten { Place::Unwritten } else { Place::Stored(start) } })
+        // Blocks of directories are written before anything points to them: the kernel reads them however they are marked.
+        let is_blank = unwritten && !inode.is_directory();
+        Ok(Self { first, count, place: if is_blank { Place::Unwritten } else { Place::Stored(start) } })
     }
 }
 

@@ -288,3 +288,25 @@ fn names_are_found_where_nobody_wrote_down_how_their_bytes_are_hashed() {
         assert_eq!(missing > 0, signs != 0 && signs != image.get::<1>(FLAGS)[0] & 3, "{signs}: {missing} missing");
     }
 }
+
+#[test]
+fn an_unwritten_block_of_a_directory_is_read_as_the_kernel_does() {
+    let (image, dir) = (&*NO_CHECKSUMS, NO_CHECKSUMS.node("deep"));
+    let length = image.inode("deep") + 40 + 12 + 4;
+    assert_eq!(image.u16_at(length), 1);
+    let fs = image.with(&[(length, &0x8001_u16.to_le_bytes())]).unwrap();
+    assert_eq!(names(&fs, dir).unwrap(), names(&image.fs, dir).unwrap());
+    assert_eq!(fs.lookup(dir, b"level0").unwrap(), image.node("deep/level0"));
+}
+
+#[test]
+fn a_directory_without_its_first_block_is_damage_and_not_empty() {
+    let (image, dir) = (&*NO_CHECKSUMS, NO_CHECKSUMS.node("deep"));
+    // The extent tree has no entries, or its only one begins at block 1.
+    let entries = image.inode("deep") + 40 + 2;
+    for (at, bytes) in [(entries, [0, 0]), (entries + 10, [1, 0])] {
+        let fs = image.with(&[(at, &bytes)]).unwrap();
+        assert_eq!(names(&fs, dir).unwrap_err().kind, ErrorKind::Corrupt);
+        assert_eq!(fs.lookup(dir, b"level0").unwrap_err().kind, ErrorKind::Corrupt);
+    }
+}
