@@ -7,6 +7,12 @@ pub(crate) fn corrupt(message: impl Into<String>) -> Error {
     Error::new(ErrorKind::Corrupt, message)
 }
 
+/// What a file system cannot do without and that is not there is damage: only whoever asks for a file is told that there
+/// is none.
+pub(crate) fn missing_is_damage(error: Error) -> Error {
+    if error.kind == ErrorKind::NotFound { Error { kind: ErrorKind::Corrupt, ..error } } else { error }
+}
+
 /// The disk could not be read.
 pub(crate) fn io(error: block::ReadError) -> Error {
     use block::ReadErrorKind as Kind;

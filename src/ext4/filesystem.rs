@@ -5,7 +5,7 @@ use crate::block_map;
 use crate::device::Device;
 use crate::directory;
 use crate::encrypted_name;
-use crate::error::corrupt;
+use crate::error::{corrupt, missing_is_damage};
 use crate::extent::{self, Node};
 use crate::fast_commit::FastCommits;
 use crate::file;
@@ -35,7 +35,7 @@ const NODE_BYTES_MAX: usize = 16 << 20;
 /// Bytes of a decoded extent for each byte on the disk, rounded up.
 const DECODED: usize = 3;
 /// The longest target of a symbolic link (Linux `PATH_MAX`).
-const TARGET_BYTES_MAX: u64 = 4096;
+const TARGET_BYTES_MAX: u64 = 4095;
 
 /// An open file system. Everything about it is read when it is needed; nothing is written.
 pub struct Ext4 {
@@ -68,9 +68,9 @@ impl Ext4 {
     /// As [`Self::open`].
     pub fn open_with(volume: &Arc<dyn ReadAt>, options: &OpenOptions) -> Result<Self> {
         let as_it_lies = Self::over(Device::open(Arc::clone(volume))?);
-        let mut fs = recovery::recover(as_it_lies, volume, options)?;
+        let mut fs = recovery::recover(as_it_lies, volume, options).map_err(missing_is_damage)?;
         fs.verity = options.verify.then(|| Verity::new(fs.device.superblock.block_len()));
-        if !fs.inode(ROOT)?.is_directory() {
+        if !fs.inode(ROOT).map_err(missing_is_damage)?.is_directory() {
             return Err(corrupt("the root of the file system is no directory"));
         }
         Ok(fs)
@@ -153,6 +153,9 @@ impl Ext4 {
         if inode.has_inline_data() && !self.device.superblock.features.inline_data() {
             return Err(corrupt(format!("{}: inline data, which this file system does not have", inode.name())));
         }
+        if inode.has_inline_data() && inode.has_extents() {
+            return Err(corrupt(format!("{}: inline data and extents at once", inode.name())));
+        }
         if inode.flags & flag::CASEFOLD != 0 && !self.device.superblock.features.casefold() {
             return Err(corrupt(format!("{}: casefold, which this file system does not have", inode.name())));
         }
@@ -230,8 +233,10 @@ impl FileSystem for Ext4 {
             return encrypted_name::target(self, &inode);
         }
         let bad = || corrupt(format!("{}: a link target of {} bytes", inode.name(), inode.attr.size));
-        let length = usize::try_from(inode.attr.size.min(TARGET_BYTES_MAX)).map_err(|_| bad())?;
-        if length == 0 || inode.attr.size > TARGET_BYTES_MAX {
+        // The kernel keeps the target in one block, with a zero byte behind it.
+        let length_max = self.device.superblock.block_bytes().saturating_sub(1).min(TARGET_BYTES_MAX);
+        let length = usize::try_from(inode.attr.size.min(length_max)).map_err(|_| bad())?;
+        if length == 0 || inode.attr.size > length_max {
             return Err(bad());
         }
         let mut target = vec![0; length];

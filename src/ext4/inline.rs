@@ -14,7 +14,7 @@ const PARENT_BYTES: usize = 4;
 /// The stored bytes; where the file is longer, the rest of it is zeros.
 pub(crate) fn data(fs: &Ext4, inode: &Inode) -> Result<Vec<u8>> {
     let mut data = inode.i_block.to_vec();
-    data.extend(xattr::inline_data(fs, inode)?.unwrap_or_default());
+    data.extend(in_attribute(fs, inode)?);
     if let Ok(size) = usize::try_from(inode.attr.size) {
         data.truncate(size);
     }
@@ -24,7 +24,14 @@ pub(crate) fn data(fs: &Ext4, inode: &Inode) -> Result<Vec<u8>> {
 /// The two areas that hold entries of a directory; an entry lies in one of them.
 pub(crate) fn entries(fs: &Ext4, dir: &Inode) -> Result<[Vec<u8>; 2]> {
     let first = dir.i_block.get(PARENT_BYTES..).unwrap_or_default().to_vec();
-    Ok([first, xattr::inline_data(fs, dir)?.unwrap_or_default()])
+    Ok([first, in_attribute(fs, dir)?])
+}
+
+/// What does not fit into `i_block`. The attribute is there even if it has nothing to hold: without it, `i_block` may hold
+/// anything (Linux `ext4_find_inline_data_nolock`).
+fn in_attribute(fs: &Ext4, inode: &Inode) -> Result<Vec<u8>> {
+    let missing = || corrupt(format!("{}: inline data without the attribute system.data", inode.name()));
+    xattr::inline_data(fs, inode)?.ok_or_else(missing)
 }
 
 /// The directory that this one is in, which has no entries for `.` and `..`.

@@ -108,7 +108,7 @@ fn entries(fs: &Ext4, inode: &Inode, area: &[u8], mut at: usize, xattrs: &mut Ve
     let is_block = at != 0;
     let bad = |what: &str| corrupt(format!("{}: {what} among its extended attributes", inode.name()));
     // Names and values do not overlap.
-    let mut room = area.len();
+    let (mut room, mut values_at) = (area.len(), area.len());
     // Four zero bytes end the list; each entry moves on by 16 bytes at least.
     while u32_at(area, at).ok_or_else(|| bad("a list without an end"))? != 0 {
         let rest = area.get(at..).unwrap_or(&[]);
@@ -122,7 +122,10 @@ fn entries(fs: &Ext4, inode: &Inode, area: &[u8], mut at: usize, xattrs: &mut Ve
         let value = match size {
             _ if node != 0 => &[],
             0 => &[],
-            size => value(area, raw.e_value_offs.get(), size).ok_or_else(|| bad("a value lies outside"))?,
+            size => {
+                values_at = values_at.min(raw.e_value_offs.get().into());
+                value(area, raw.e_value_offs.get(), size).ok_or_else(|| bad("a value lies outside"))?
+            }
         };
         let bytes = name_len.saturating_add(ENTRY_BYTES).saturating_add(value.len());
         room = room.checked_sub(bytes).ok_or_else(|| bad("values lie over each other"))?;
@@ -134,6 +137,9 @@ fn entries(fs: &Ext4, inode: &Inode, area: &[u8], mut at: usize, xattrs: &mut Ve
         let value = if node == 0 { Value::Here(value.to_vec()) } else { Value::In(NodeId(node.into()), size) };
         xattrs.push(Xattr { prefix, name: name.to_vec(), value, hash: raw.e_hash.get() });
         at = name_len.next_multiple_of(4).saturating_add(ENTRY_BYTES).saturating_add(at);
+    }
+    if values_at < at.saturating_add(size_of::<u32>()) {
+        return Err(bad("a value lies over a name"));
     }
     Ok(())
 }

@@ -310,3 +310,36 @@ fn a_directory_without_its_first_block_is_damage_and_not_empty() {
         assert_eq!(fs.lookup(dir, b"level0").unwrap_err().kind, ErrorKind::Corrupt);
     }
 }
+
+#[test]
+fn a_link_target_that_leaves_no_room_for_a_zero_byte_in_its_block_is_damage() {
+    let (image, link) = (&*NO_CHECKSUMS, NO_CHECKSUMS.node("links/sym-1000"));
+    let (size, data) = (image.inode("links/sym-1000") + 4, image.block("links/sym-1000", 0));
+    let with = |length: u16| image.with(&[(size, &length.to_le_bytes()), (data, &[b'z'; 1024])]).unwrap();
+    assert_eq!(with(1023).read_link(link).unwrap(), [b'z'; 1023]);
+    let error = with(1024).read_link(link).unwrap_err();
+    assert!(error.kind == ErrorKind::Corrupt && error.message.contains("1024"), "{error}");
+}
+
+#[test]
+fn inline_data_beside_extents_or_without_its_attribute_is_damage() {
+    const INCOMPAT: u64 = 1024 + 0x60;
+    let image = &*NO_CHECKSUMS;
+    let (file, flags) = (image.node("plain/f61"), image.inode("plain/f61") + 0x20);
+    let incompat = u32::from_le_bytes(image.get(INCOMPAT)) | 0x8000;
+    for (inode_flags, what) in [(0x1008_0000_u32, "extents"), (0x1000_0000, "system.data")] {
+        let patches = [(INCOMPAT, &incompat.to_le_bytes()[..]), (flags, &inode_flags.to_le_bytes())];
+        let error = image.with(&patches).unwrap().read_at(file, Stream::Main, 0, &mut [0; 60]).unwrap_err();
+        assert!(error.kind == ErrorKind::Corrupt && error.message.contains(what), "{error}");
+    }
+}
+
+#[test]
+fn the_value_of_an_attribute_that_lies_over_names_is_damage() {
+    let (image, few) = (&*NO_CHECKSUMS, NO_CHECKSUMS.node("xattr/few"));
+    // The first attribute behind 32 bytes of fixed fields and the magic number.
+    let entry = image.inode("xattr/few") + 128 + 32 + 4;
+    assert_ne!((image.u16_at(entry + 2), image.u16_at(entry + 8)), (0, 0), "there is no value in the inode");
+    let error = image.with(&[(entry + 2, &[0, 0])]).unwrap().xattrs(few).unwrap_err();
+    assert!(error.kind == ErrorKind::Corrupt && error.message.contains("over a name"), "{error}");
+}

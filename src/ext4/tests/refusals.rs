@@ -23,6 +23,13 @@ fn with_bit(image: &Image, at: u64, bit: u32) -> vfs::Result<Ext4> {
 }
 
 #[test]
+fn a_file_system_whose_root_is_not_in_use_is_damaged_not_missing() {
+    let links = NO_CHECKSUMS.inode("") + 0x1A;
+    let error = NO_CHECKSUMS.with(&[(links, &[0, 0])]).err().expect("it was opened");
+    assert!(error.kind == ErrorKind::Corrupt && error.message.contains("inode 2"), "{error}");
+}
+
+#[test]
 fn every_incompatible_feature_is_read_or_refused_by_name() {
     // What mke2fs calls them; those that are read are not here.
     let refused = [
