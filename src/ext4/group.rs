@@ -1,7 +1,7 @@
 //! Block groups: where descriptors are, and the inode table that each one names.
 
 use crate::backup;
-use crate::bytes::{u16_at, zero};
+use crate::bytes::{u16_at, u32_at, zero};
 use crate::checksum::{crc16, crc32c};
 use crate::device::Device;
 use crate::error::corrupt;
@@ -24,8 +24,19 @@ pub(crate) fn inode_table(device: &Device, group: u64) -> Result<u64> {
     };
     let (raw, _) =
         RawGroupDescriptor::ref_from_prefix(&bytes).map_err(|_| corrupt("a group descriptor is cut short"))?;
-    let high = crate::bytes::u32_at(&bytes, INODE_TABLE_HI_OFFSET).filter(|_| superblock.features.is_64bit());
-    Ok(u64::from(high.unwrap_or(0)) << 32 | u64::from(raw.bg_inode_table_lo.get()))
+    Ok(wide(superblock, &bytes, raw.bg_inode_table_lo.get(), INODE_TABLE_HI_OFFSET))
+}
+
+/// A block number whose upper half, with the feature `64bit`, is at `high_offset`.
+fn wide(superblock: &Superblock, descriptor: &[u8], low: u32, high_offset: usize) -> u64 {
+    let high = u32_at(descriptor, high_offset).filter(|_| superblock.features.is_64bit());
+    u64::from(high.unwrap_or(0)) << 32 | u64::from(low)
+}
+
+/// The first blocks of the block bitmap, the inode bitmap and the inode table that a descriptor names.
+pub(crate) fn bitmaps_and_table(superblock: &Superblock, descriptor: &[u8]) -> [u64; 3] {
+    [(0, 0x20), (4, 0x24), (8, INODE_TABLE_HI_OFFSET)]
+        .map(|(low, high)| wide(superblock, descriptor, u32_at(descriptor, low).unwrap_or(0), high))
 }
 
 /// A descriptor to be used where the checksum of the primary one is wrong.
@@ -110,7 +121,7 @@ fn descriptor_offset(superblock: &Superblock, group: u64, copy: u64) -> Result<u
 }
 
 /// Whether `group` begins with a copy of the superblock (Linux `ext4_bg_has_super`).
-fn has_superblock(superblock: &Superblock, group: u64) -> bool {
+pub(crate) fn has_superblock(superblock: &Superblock, group: u64) -> bool {
     let power_of = |base: u64| {
         let mut power = base;
         while power < group {

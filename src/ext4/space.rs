@@ -12,6 +12,9 @@ use vfs::{NodeId, Result};
 /// superblock are taken.
 const GROUPS_MAX: u64 = 1 << 20;
 
+/// Block groups whose clusters are looked at one by one: 1 TiB with blocks of 1 KiB, 128 TiB with 4 KiB and clusters.
+const CLUSTERED_GROUPS_MAX: u64 = 1 << 16;
+
 /// Blocks and inodes, used and free.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Space {
@@ -75,21 +78,76 @@ fn kept_back(superblock: &Superblock) -> u64 {
 /// Blocks that the file system uses for itself, which `statfs` does not count (Linux `ext4_calculate_overhead`).
 fn overhead(device: &Device) -> u64 {
     let superblock = &device.superblock;
-    let recorded = superblock.overhead_clusters << superblock.cluster_shift;
-    if superblock.features.bigalloc() && recorded != 0 && recorded <= superblock.blocks {
-        return recorded;
+    if superblock.features.bigalloc() {
+        let recorded = superblock.overhead_clusters << superblock.cluster_shift;
+        let is_recorded = recorded != 0 && recorded <= superblock.blocks;
+        return if is_recorded {
+            recorded
+        } else {
+            overhead_of_clusters(device).saturating_add(journal_blocks(device))
+        };
     }
-    let inode_bytes = u64::try_from(superblock.inode_bytes).unwrap_or(u64::MAX);
-    let table = superblock.inodes_per_group.saturating_mul(inode_bytes).div_ceil(superblock.block_bytes());
     // The inode table and two bitmaps.
-    let own = table.saturating_add(2).saturating_mul(superblock.groups());
+    let own = inode_table_blocks(superblock).saturating_add(2).saturating_mul(superblock.groups());
     let copies = group::superblocks_before(superblock, superblock.groups());
     [own, copies, descriptor_blocks(superblock), superblock.first_data_block, journal_blocks(device)]
         .into_iter()
         .fold(0, u64::saturating_add)
 }
 
-/// Blocks of group descriptors, copies and reserved ones included (Linux `ext4_bg_num_gdb`).
+fn inode_table_blocks(superblock: &Superblock) -> u64 {
+    let inode_bytes = u64::try_from(superblock.inode_bytes).unwrap_or(u64::MAX);
+    superblock.inodes_per_group.saturating_mul(inode_bytes).div_ceil(superblock.block_bytes())
+}
+
+/// Blocks of the clusters that the file system has something of its own in, whose number mke2fs did not write down
+/// (Linux `count_overhead`). None are counted where there are very many groups, or a descriptor is damaged.
+fn overhead_of_clusters(device: &Device) -> u64 {
+    let superblock = &device.superblock;
+    if superblock.groups() > CLUSTERED_GROUPS_MAX {
+        return 0;
+    }
+    let (table_blocks, mut group, mut clusters) = (inode_table_blocks(superblock), 0_u64, Vec::new());
+    let counted = group::each_descriptor(device, &mut |bytes| {
+        let head =
+            u64::from(group::has_superblock(superblock, group)).saturating_add(descriptor_blocks_in(superblock, group));
+        let first = group.saturating_mul(superblock.blocks_per_group).saturating_add(superblock.first_data_block);
+        let places = group::bitmaps_and_table(superblock, bytes);
+        for (block, blocks) in places.into_iter().zip([1, 1, table_blocks]).chain([(first, head)]) {
+            let start = block.saturating_sub(superblock.first_data_block);
+            let end = start.saturating_add(blocks).min(superblock.blocks);
+            clusters.push(start >> superblock.cluster_shift..end.div_ceil(1 << superblock.cluster_shift));
+        }
+        group = group.saturating_add(1);
+    });
+    if counted.is_err() {
+        return 0;
+    }
+    clusters.sort_unstable_by_key(|range| range.start);
+    let (mut count, mut end) = (0_u64, 0);
+    for range in clusters {
+        count = count.saturating_add(range.end.saturating_sub(range.start.max(end)));
+        end = end.max(range.end);
+    }
+    count << superblock.cluster_shift
+}
+
+/// Blocks of group descriptors that lie in `group` (Linux `ext4_bg_num_gdb`): in clusters the kernel does not count
+/// reserved ones.
+fn descriptor_blocks_in(superblock: &Superblock, group: u64) -> u64 {
+    let per_block = superblock.descriptors_per_block();
+    let (meta_group, in_meta_group) = (group.checked_div(per_block), group.checked_rem(per_block));
+    if superblock.features.meta_bg() && meta_group.is_some_and(|number| number >= superblock.first_meta_bg) {
+        return in_meta_group.map_or(0, |index| u64::from(index < 2 || index == per_block.saturating_sub(1)));
+    }
+    if !group::has_superblock(superblock, group) {
+        return 0;
+    }
+    let table = superblock.groups().div_ceil(per_block);
+    if superblock.features.meta_bg() { superblock.first_meta_bg.min(table) } else { table }
+}
+
+/// Blocks of group descriptors, copies and reserved ones included.
 fn descriptor_blocks(superblock: &Superblock) -> u64 {
     let per_block = superblock.descriptors_per_block();
     let groups = superblock.groups();
