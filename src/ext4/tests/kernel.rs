@@ -10,7 +10,8 @@ use std::path::Path;
 use std::process::{Command, Output};
 use std::sync::Arc;
 
-/// What mke2fs is told, what debugfs is told before and (behind `--`) after the image is filled, and how many entries the large directory gets.
+/// What mke2fs is told, what debugfs is told before and (behind `--`) after the image is filled, and how many entries the
+/// large directory gets.
 const IMAGES: &[(&str, &[&str], u32)] = &[
     ("-t ext4 -b 4096", &[], 10_000),
     ("-t ext4 -b 1024", &[], 10_000),
@@ -31,6 +32,17 @@ const IMAGES: &[(&str, &[&str], u32)] = &[
     ("-t ext4 -b 4096 -O inline_data", &[], 1_500),
     ("-t ext4 -b 1024 -I 1024 -O inline_data,ea_inode,^metadata_csum", &[], 300),
     ("-t ext4 -b 4096 -O bigalloc -C 16384", &[], 1_500),
+    ("-t ext4 -b 1024 -O bigalloc -C 16384 -g 8192", &["--", "ssv overhead_clusters 0"], 300),
+    (
+        "-t ext4 -b 4096",
+        &[
+            "--",
+            "tune2fs -O project,quota -Q usrquota,grpquota,prjquota",
+            "set_inode_field /plain/f60 projid 77",
+            "set_inode_field /xattr/few projid 4000000000",
+        ],
+        300,
+    ),
     ("-t ext4 -b 4096 -O ^dir_index,^huge_file,^filetype", &[], 1_500),
     ("-t ext4 -b 4096 -O ^has_journal", &[], 1_500),
     ("-t ext4 -b 4096 -O encrypt,verity,stable_inodes,fast_commit", &[], 300),

@@ -1,7 +1,9 @@
-//! A directory of a million names: its index leads to each.
+//! A directory of a million names: its index leads to each. And more links than ext4 counts.
 
 use super::file_disk::FileDisk;
+use super::fixture::assert_same;
 use super::kernel::{can_mount, check, make};
+use super::manifest;
 use crate::Ext4;
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -54,4 +56,22 @@ fn a_name_among_a_million_is_found_with_a_few_reads() {
     })
     .unwrap();
     assert_eq!(listed, NAMES);
+}
+
+#[test]
+fn the_most_names_of_a_file_and_more_directories_than_are_counted_are_as_the_kernel_shows_them() {
+    let scratch = tempfile::tempdir().unwrap();
+    if !can_mount(scratch.path()) {
+        return;
+    }
+    let image = scratch.path().join("image");
+    let path = image.to_str().unwrap();
+    check("links", &make(&["links", path, "-t", "ext4", "-b", "1024", "-i", "4096", "-J", "size=64"]));
+    let kernel: Vec<_> = check("links", &make(&["manifest", path])).lines().map(str::to_owned).collect();
+    let fs = Ext4::open(Arc::new(FileDisk::open(&image))).unwrap();
+    assert_same("links", &kernel, &manifest::of(&fs).unwrap());
+    let directories = fs.lookup(fs.root(), b"directories").unwrap();
+    let file = fs.lookup(fs.lookup(fs.root(), b"links").unwrap(), b"64999").unwrap();
+    assert_eq!((fs.attr(file).unwrap().links, fs.attr(directories).unwrap().links), (65_000, 1));
+    assert!(kernel.len() > 130_000);
 }
