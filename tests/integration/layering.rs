@@ -24,6 +24,7 @@ const LAYERS: &[Layer] = &[
     layer("fr-volume", &["fr-block"]),
     layer("fr-vfs", &[]),
     layer("fr-ext4", &["fr-block", "fr-vfs"]),
+    layer("fr-xfs", &["fr-block", "fr-vfs"]),
     layer("fr-bundle", &["fr-tunnel"]),
     layer(
         "fr-session",

@@ -1,0 +1,22 @@
+//! XFS, read-only: [`Xfs`] shows the files of a volume as its owner's kernel would have shown them, after the recovery of
+//! its log, which happens in memory. What it does not understand (a feature) it refuses by name; what fails its
+//! checksum is an error on that object alone.
+//!
+//! Sources: the kernel's `fs/xfs`, above all `fs/xfs/libxfs/xfs_format.h`, `xfs_da_format.h` and `xfs_log_format.h`.
+
+#![cfg_attr(
+    test,
+    allow(clippy::as_conversions, clippy::arithmetic_side_effects, reason = "tests compute on known data")
+)]
+
+mod bytes;
+mod device;
+mod error;
+mod features;
+mod layout;
+mod options;
+mod superblock;
+mod verify;
+
+pub use options::OpenOptions;
+pub use superblock::probe;
