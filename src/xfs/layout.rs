@@ -241,3 +241,21 @@ pub(crate) struct RawRealtimeSuperblock {
     pub(crate) rsb_uuid: Uuid,
     pub(crate) rsb_meta_uuid: Uuid,
 }
+
+/// `struct xfs_da_blkinfo`: how blocks of directory and attribute trees begin.
+#[derive(FromBytes, Immutable, KnownLayout, Unaligned)]
+#[repr(C)]
+pub(crate) struct RawDaInfo {
+    pub(crate) forw: U32,
+    pub(crate) back: U32,
+    pub(crate) magic: U16,
+    pub(crate) pad: U16,
+}
+
+/// `struct xfs_da_node_entry`: a subtree, and the greatest hash in it.
+#[derive(Clone, Copy, FromBytes, Immutable, KnownLayout, Unaligned)]
+#[repr(C)]
+pub(crate) struct RawDaNodeEntry {
+    pub(crate) hashval: U32,
+    pub(crate) before: U32,
+}

@@ -10,13 +10,26 @@
 )]
 
 mod bytes;
+mod da_tree;
 mod device;
+mod directory;
 mod error;
 mod features;
+mod file;
+mod filesystem;
+mod fork;
+mod inode;
 mod layout;
+mod mapping;
 mod options;
+mod space;
 mod superblock;
+mod symlink;
+mod time;
+mod tree;
 mod verify;
+mod xattr;
 
+pub use filesystem::Xfs;
 pub use options::OpenOptions;
 pub use superblock::probe;
