@@ -12,7 +12,7 @@ mod kept;
 
 pub use acl::{Acl, AclEntry, AclPermissions, AclQualifier, PosixAcl};
 pub use attr::{Attr, Device, FileType, NodeFlags, NodeId, Timestamp};
-pub use description::{Description, State};
+pub use description::{Description, History, State};
 pub use directory::{Cursor, DirEntry};
 pub use error::{Error, ErrorKind, Result};
 pub use file_system::{FileSystem, Segment, SegmentKind, Stream, StreamInfo};

@@ -76,6 +76,12 @@ impl Xfs {
         }
     }
 
+    /// Whether it was not unmounted as it should be: its log held changes.
+    #[must_use]
+    pub const fn was_in_use(&self) -> bool {
+        !self.is_clean
+    }
+
     /// Adds something that the user should know.
     pub(crate) fn notice(&mut self, text: &str) {
         self.device.superblock.notices.push(text.to_owned());

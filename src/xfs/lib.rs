@@ -11,9 +11,11 @@
 
 mod bytes;
 mod da_tree;
+mod description;
 mod device;
 mod directory;
 mod error;
+mod external;
 mod features;
 mod file;
 mod filesystem;
@@ -30,6 +32,8 @@ mod tree;
 mod verify;
 mod xattr;
 
+pub use description::describe;
+pub use external::{External, Needed, external, log_device, realtime_device};
 pub use filesystem::Xfs;
 pub use options::OpenOptions;
 pub use superblock::probe;

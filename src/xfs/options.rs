@@ -9,7 +9,7 @@ pub struct OpenOptions {
     /// Whether a log that still holds changes is replayed, in memory. Without it the volume is shown as it lies, as the
     /// kernel's mount options `ro,norecovery` do.
     pub replay: bool,
-    /// The device that holds the log, for a file system whose log is not on its own volume ([`crate::external_devices`]).
+    /// The device that holds the log, for a file system whose log is not on its own volume ([`crate::external`]).
     pub log: Option<Arc<dyn ReadAt>>,
     /// The device that holds the data of realtime files, for a file system with one.
     pub realtime: Option<Arc<dyn ReadAt>>,

@@ -9,7 +9,8 @@ use vfs::{Error, ErrorKind, Result};
 use zerocopy::FromBytes;
 
 const MAGIC: [u8; 4] = *b"XFSB";
-const CRC_OFFSET: usize = 224;
+/// Byte of `sb_crc`.
+pub(crate) const CRC_OFFSET: usize = 224;
 /// What `sb_logstart` and inode numbers say when there is none.
 const NONE: u64 = u64::MAX;
 

@@ -28,7 +28,7 @@ const LAYERS: &[Layer] = &[
     layer("fr-bundle", &["fr-tunnel"]),
     layer(
         "fr-session",
-        &["fr-tunnel", "fr-iscsi", "fr-block", "fr-image", "fr-volume", "fr-vfs", "fr-ext4", "fr-bundle"],
+        &["fr-tunnel", "fr-iscsi", "fr-block", "fr-image", "fr-volume", "fr-vfs", "fr-ext4", "fr-xfs", "fr-bundle"],
     ),
     layer("fr-target", &["fr-iscsi", "fr-block"]),
     layer("fr-fuse", &["fr-vfs"]),
