@@ -5,19 +5,23 @@ mod casefold;
 mod crafted;
 mod damage;
 mod dirty;
+#[path = "../../tests/readers/disk.rs"]
 mod disk;
 mod e2fsprogs;
 mod encrypted;
 mod fast_commits;
+#[path = "../../tests/readers/file_disk.rs"]
 mod file_disk;
 mod fixture;
 mod flags;
 mod kernel;
 mod large_blocks;
 mod large_directory;
+#[path = "../../tests/readers/manifest.rs"]
 mod manifest;
 mod oracle;
 mod reads;
 mod refusals;
 mod verity;
+#[path = "../../tests/readers/walk.rs"]
 mod walk;

@@ -1,4 +1,4 @@
-//! What a file system holds as lines of text, in the words of tests/fixtures/ext4/make.py.
+//! What a file system holds as lines of text, in the words of tests/recipes/manifest.py.
 
 use sha2::{Digest, Sha256};
 use std::fmt::Write;
@@ -11,7 +11,7 @@ const HASHED_WHOLE_MAX: u64 = 64 << 20;
 const SHOWN_MAX: usize = 64;
 
 /// The line for `statfs`, then one for each name, sorted by path.
-pub(super) fn of(fs: &dyn FileSystem) -> Result<Vec<String>> {
+pub(crate) fn of(fs: &dyn FileSystem) -> Result<Vec<String>> {
     let info = fs.info();
     let mut lines = vec![format!(
         "statfs\t{}\t{}\t{}\t{}\t{}\t{}\t{}",
