@@ -13,6 +13,8 @@ mod fast_commits;
 #[path = "../../tests/readers/file_disk.rs"]
 mod file_disk;
 mod fixture;
+#[path = "../../tests/readers/fixtures.rs"]
+mod fixtures;
 mod flags;
 mod kernel;
 mod large_blocks;

@@ -32,6 +32,9 @@ mod tree;
 mod verify;
 mod xattr;
 
+#[cfg(test)]
+mod tests;
+
 pub use description::describe;
 pub use external::{External, Needed, external, log_device, realtime_device};
 pub use filesystem::Xfs;

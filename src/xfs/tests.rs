@@ -1,12 +1,11 @@
 //! Whole images: against what the kernel shows of them, and damaged.
 
-#[path = "../../tests/readers/disk.rs"]
-mod disk;
 #[path = "../../tests/readers/file_disk.rs"]
 mod file_disk;
 mod fixture;
+#[path = "../../tests/readers/fixtures.rs"]
+mod fixtures;
+mod flags;
 mod kernel;
 #[path = "../../tests/readers/manifest.rs"]
 mod manifest;
-#[path = "../../tests/readers/walk.rs"]
-mod walk;

@@ -193,7 +193,7 @@ fn shown_value(value: &[u8]) -> String {
 }
 
 /// A name in printable ASCII without spaces and %, other bytes as %xx.
-fn shown(name: &[u8]) -> String {
+pub(crate) fn shown(name: &[u8]) -> String {
     let mut text = String::new();
     for byte in name {
         match byte {
