@@ -1,5 +1,6 @@
 //! Whole images: against what the kernel shows of them, and damaged.
 
+mod corpus;
 #[path = "../../tests/readers/file_disk.rs"]
 mod file_disk;
 mod fixture;
@@ -9,3 +10,6 @@ mod flags;
 mod kernel;
 #[path = "../../tests/readers/manifest.rs"]
 mod manifest;
+mod oracle;
+#[path = "../../tests/readers/walk.rs"]
+mod walk;
