@@ -4,6 +4,8 @@ mod backup;
 mod casefold;
 mod crafted;
 mod damage;
+#[path = "../../tests/readers/damage.rs"]
+mod damaged;
 mod dirty;
 #[path = "../../tests/readers/disk.rs"]
 mod disk;

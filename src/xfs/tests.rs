@@ -1,6 +1,11 @@
 //! Whole images: against what the kernel shows of them, and damaged.
 
 mod corpus;
+mod damage;
+#[path = "../../tests/readers/damage.rs"]
+mod damaged;
+#[path = "../../tests/readers/disk.rs"]
+mod disk;
 #[path = "../../tests/readers/file_disk.rs"]
 mod file_disk;
 mod fixture;

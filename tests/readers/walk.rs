@@ -100,7 +100,7 @@ impl Walk<'_> {
         });
         if let Ok(xattrs) = &xattrs {
             let bytes: usize = xattrs.iter().map(|(_, value)| value.len()).sum();
-            assert!(bytes <= 128 << 10, "attribute values of {bytes} bytes");
+            assert!(bytes <= 1 << 20, "attribute values of {bytes} bytes");
         }
         self.put(path, Aspect::Xattrs, xattrs);
         if file_type != Some(FileType::Symlink) {
