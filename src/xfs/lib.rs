@@ -9,6 +9,7 @@
     allow(clippy::as_conversions, clippy::arithmetic_side_effects, reason = "tests compute on known data")
 )]
 
+mod acl;
 mod bytes;
 mod da_tree;
 mod description;
