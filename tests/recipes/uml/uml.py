@@ -72,18 +72,17 @@ class Guest:
         return text
 
     def threads(self):
-        """The kernel itself and its helper that writes to disks; not the guest's processes, which it traces."""
-        found = []
+        """The kernel itself and its helpers that write to disks, which share its memory; not the guest's processes."""
+        found = {}
         for pid in filter(str.isdigit, os.listdir("/proc")):
             try:
                 with open("/proc/%s/status" % pid) as f:
                     fields = dict(line.split(":\t", 1) for line in f if ":\t" in line)
-                ours = os.getsid(int(pid)) == self.process.pid
+                if os.getsid(int(pid)) == self.process.pid:
+                    found[int(pid)] = fields.get("VmSize")
             except OSError:
                 continue
-            if ours and int(fields["TracerPid"]) == 0:
-                found.append(int(pid))
-        return found
+        return [pid for pid in found if found[pid] == found[self.process.pid]]
 
     def snapshot(self, into):
         """Copies the disks as a power cut at this moment would leave them: nobody writes meanwhile."""
@@ -92,8 +91,7 @@ class Guest:
             for pid in stopped:
                 os.kill(pid, signal.SIGSTOP)
             for pid in stopped:
-                while state(pid) not in "TZ":
-                    time.sleep(0.001)
+                wait_until_stopped(pid)
             for disk, copy in zip(self.disks, into):
                 subprocess.run(["cp", "--sparse=always", disk, copy], check=True)
         finally:
@@ -116,9 +114,13 @@ class Guest:
         self.close()
 
 
-def state(pid):
-    with open("/proc/%d/stat" % pid) as f:
-        return f.read().rsplit(")", 1)[1].split()[0]
+def wait_until_stopped(pid):
+    for _ in range(5000):
+        with open("/proc/%d/stat" % pid) as f:
+            if f.read().rsplit(")", 1)[1].split()[0] == "T":
+                return
+        time.sleep(0.001)
+    raise RuntimeError("process %d does not stop" % pid)
 
 
 def run(disks, argv, memory="384M"):
