@@ -9,6 +9,7 @@ use crate::da_tree::hash;
 use crate::error::corrupt;
 use vfs::Result;
 use zerocopy::FromBytes;
+use zerocopy::big_endian::U16;
 
 const MAGIC_V4: u16 = 0xFBEE;
 const MAGIC_V5: u16 = 0x3BEE;
@@ -47,6 +48,9 @@ impl<'a> Leaf<'a> {
         let table = table.ok_or_else(|| bad(&format!("names from byte {first_used} on")))?;
         let entries = <[RawLeafEntry]>::ref_from_prefix_with_elems(table, count.into());
         let (entries, _) = entries.map_err(|_| bad(&format!("{count} entries are more than fit")))?;
+        if !header.freemap.iter().all(|area| is_free_area(area, block.len())) {
+            return Err(bad("free space that cannot be"));
+        }
         if !entries.is_sorted_by(|a, b| a.hashval.get() <= b.hashval.get()) {
             return Err(bad("hashes out of order"));
         }
@@ -78,6 +82,13 @@ impl<'a> Leaf<'a> {
     }
 }
 
+/// Whether base and size of a free area are what they can be in a block of `length` bytes. Reading does not need them, but
+/// where they are wrong the kernel does not believe the rest either, which in version 4 has no checksum.
+fn is_free_area([base, size]: &[U16; 2], length: usize) -> bool {
+    let (base, size) = (usize::from(base.get()), usize::from(size.get()));
+    base.is_multiple_of(4) && size.is_multiple_of(4) && base.saturating_add(size) <= length
+}
+
 /// An entry and what it points to.
 struct Entry<'a> {
     /// `None` where it is not whole.
@@ -92,13 +103,13 @@ impl<'a> Entry<'a> {
         let is_local = raw.flags & flag::LOCAL != 0;
         let (name, value, behind) = if is_local { local(bytes) } else { remote(bytes) }.ok_or("a name is cut off")?;
         let bytes = bytes.len().saturating_sub(behind.len());
+        if raw.flags & flag::INCOMPLETE != 0 && !name.is_empty() {
+            // As it was left when the system stopped in the middle: nothing in it counts.
+            return Ok(Self { attribute: None, bytes });
+        }
         let namespace = Namespace::of_flags(raw.flags).ok_or_else(|| format!("flags {:#x}", raw.flags))?;
         if !is_name(name) {
             return Err("a damaged name".to_owned());
-        }
-        if raw.flags & flag::INCOMPLETE != 0 {
-            // As it was left when the system stopped in the middle: the value may not be there, and does not count.
-            return Ok(Self { attribute: None, bytes });
         }
         // A parent pointer's hash has the number of the directory in it.
         let expected = raw.hashval.get();
