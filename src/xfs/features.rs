@@ -127,7 +127,7 @@ impl Features {
         zoned: incompat & 0x200,
         zone_gaps: incompat & 0x400,
         spinodes: incompat & 0x2,
-        reflink: ro_compat & 0x4,
+        rmapbt: ro_compat & 0x2,
     }
 
     /// Whether directory entries say what type of file they name.

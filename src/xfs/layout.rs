@@ -94,6 +94,7 @@ pub(crate) struct RawAgf {
     pub(crate) agf_longest: U32,
     pub(crate) agf_btreeblks: U32,
     pub(crate) agf_uuid: Uuid,
+    pub(crate) agf_rmap_blocks: U32,
 }
 
 /// `struct xfs_agi`: inodes of an allocation group, in its third sector.

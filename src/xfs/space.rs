@@ -27,6 +27,8 @@ pub(crate) struct Space {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 struct Counts {
     blocks_free: u64,
+    /// Blocks of the trees of free space, roots left out: they count as free, and nobody can have them.
+    tree_blocks: u64,
     inodes: u64,
     inodes_free: u64,
 }
@@ -38,13 +40,17 @@ impl Space {
     pub(crate) fn of(device: &Device, is_clean: bool, is_realtime: bool) -> Self {
         let superblock = &device.superblock;
         let counters = superblock.counters;
-        let recorded =
-            Counts { blocks_free: counters.blocks_free, inodes: counters.inodes, inodes_free: counters.inodes_free };
-        let is_right = is_clean || !superblock.features.lazy_count();
         // Where a group cannot be read, what was recorded is the best that there is.
-        let counts = if is_right { recorded } else { counted(device).unwrap_or(recorded) };
+        let counted = counted(device).ok();
+        let mut counts = counted.unwrap_or_default();
+        if is_clean || !superblock.features.lazy_count() || counted.is_none() {
+            counts.blocks_free = counters.blocks_free;
+            counts.inodes = counters.inodes;
+            counts.inodes_free = counters.inodes_free;
+        }
         let log = if superblock.log.start.is_some() { superblock.log.blocks } else { 0 };
-        let blocks_free = counts.blocks_free.saturating_sub(SET_ASIDE.saturating_mul(superblock.ag_count));
+        let kept_back = SET_ASIDE.saturating_mul(superblock.ag_count).saturating_add(counts.tree_blocks);
+        let blocks_free = counts.blocks_free.saturating_sub(kept_back);
         let (inodes, inodes_free) = inodes(superblock, blocks_free, counts);
         let (blocks, blocks_free) = match superblock.realtime {
             Some(realtime) if is_realtime => {
@@ -88,6 +94,7 @@ fn counted(device: &Device) -> Result<Counts> {
     for group in 0..superblock.ag_count {
         let of_group = counted_in(device, group)?;
         counts.blocks_free = counts.blocks_free.saturating_add(of_group.blocks_free);
+        counts.tree_blocks = counts.tree_blocks.saturating_add(of_group.tree_blocks);
         counts.inodes = counts.inodes.saturating_add(of_group.inodes);
         counts.inodes_free = counts.inodes_free.saturating_add(of_group.inodes_free);
     }
@@ -106,7 +113,10 @@ fn counted_in(device: &Device, group: u64) -> Result<Counts> {
         return Err(bad());
     }
     let blocks = [agf.agf_freeblks, agf.agf_flcount, agf.agf_btreeblks];
+    // The tree of reverse mappings is counted with them (Linux `xfs_alloc_read_agf`).
+    let rmap_blocks = if device.superblock.features.rmapbt() { agf.agf_rmap_blocks.get().saturating_sub(1) } else { 0 };
     Ok(Counts {
+        tree_blocks: agf.agf_btreeblks.get().saturating_sub(rmap_blocks).into(),
         blocks_free: blocks.iter().fold(0, |sum, count| sum.saturating_add(count.get().into())),
         inodes: agi.agi_count.get().into(),
         inodes_free: agi.agi_freecount.get().into(),

@@ -7,7 +7,7 @@ use std::ops::ControlFlow;
 use vfs::{Cursor, Error, FileSystem, FileType, NodeId, Stream};
 
 /// Names that one walk looks at; each fixture has fewer.
-const NAMES_MAX: usize = 4000;
+const NAMES_MAX: usize = 8000;
 /// Segments of a file that are looked at, from its start.
 const SEGMENTS_MAX: usize = 400;
 /// Bytes read at the start of each segment, and at the end of the file.
