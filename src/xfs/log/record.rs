@@ -152,7 +152,9 @@ impl Record {
     }
 
     fn sum(&self, summed: usize) -> u32 {
-        let blocks = self.header_bytes.chunks_exact(BASIC_BLOCK).enumerate();
+        // Blocks of the header that say nothing of this record are not counted.
+        let used = usize::try_from(self.header.length.div_ceil(HEADER_CYCLE_BYTES)).unwrap_or(usize::MAX);
+        let blocks = self.header_bytes.chunks_exact(BASIC_BLOCK).take(used).enumerate();
         let header = blocks.fold(0, |sum, (number, block)| {
             if number > 0 {
                 return crc32c::crc32c_append(sum, block.get(..EXTENSION_SUMMED_BYTES).unwrap_or_default());
