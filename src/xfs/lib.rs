@@ -23,6 +23,7 @@ mod filesystem;
 mod fork;
 mod inode;
 mod layout;
+mod log;
 mod mapping;
 mod options;
 mod space;
