@@ -7,6 +7,9 @@ mod leaf;
 mod remote;
 mod short_form;
 
+#[cfg(test)]
+mod tests;
+
 use crate::acl;
 use crate::da_tree::{self, DaTree};
 use crate::error::corrupt;
@@ -119,7 +122,7 @@ fn short_name(inode: &Inode) -> String {
 fn leaves(tree: &DaTree<'_>, hash: u32, each: &mut dyn FnMut(&Leaf<'_>) -> Result<bool>) -> Result<()> {
     let Some(first) = tree.leaf(hash)? else { return Ok(()) };
     let is_v5 = tree.fs.device.superblock.features.is_v5();
-    let mut greatest = 0;
+    let (mut greatest, mut last, mut goes_on) = (0, first.0, true);
     tree.leaves_from(first, &mut |number, block| {
         let what = || format!("{}: block {number} of its attributes", tree.inode.name());
         let leaf = Leaf::parse(&block.bytes, is_v5, &what)?;
@@ -129,6 +132,13 @@ fn leaves(tree: &DaTree<'_>, hash: u32, each: &mut dyn FnMut(&Leaf<'_>) -> Resul
             }
             greatest = last;
         }
-        each(&leaf)
-    })
+        last = number;
+        goes_on = each(&leaf)?;
+        Ok(goes_on)
+    })?;
+    // Where greater hashes are looked for there is no other leaf, or the chain of leaves is torn.
+    match greatest.checked_add(1).filter(|_| goes_on).map(|greater| tree.leaf(greater)).transpose()?.flatten() {
+        Some((number, _)) if number != last => Err(tree.bad(last, "no leaf behind it, and there are some")),
+        _ => Ok(()),
+    }
 }

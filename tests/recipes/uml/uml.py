@@ -7,7 +7,6 @@ seconds. A power cut is a SIGKILL: its disks are ordinary files, so what it had 
 Needs: apt-get install user-mode-linux busybox, and what the job uses.
 """
 import os
-import shlex
 import shutil
 import signal
 import subprocess
@@ -46,7 +45,7 @@ class Guest:
         end = time.monotonic() + seconds
         while not os.path.exists(self.path(name)):
             if self.process.poll() is not None or time.monotonic() > end:
-                raise RuntimeError("the guest did not get to %r: %s" % (name, self.log()))
+                raise RuntimeError("the guest did not get to %r: %s" % (name, self.log() or self.log("console")))
             time.sleep(0.01)
 
     def wait(self, seconds=LIMIT_SECONDS):
@@ -58,18 +57,15 @@ class Guest:
         except (OSError, ValueError):
             code = "unknown"
         if code != 0:
-            raise RuntimeError("job ended with %s: %s" % (code, self.log()))
+            raise RuntimeError("job ended with %s: %s" % (code, self.log() or self.log("console")))
         return self.log()
 
-    def log(self):
-        text = ""
-        for name in ("log", "console"):
-            if os.path.exists(self.path(name)):
-                with open(self.path(name), errors="replace") as f:
-                    text += f.read()
-            if text:
-                break
-        return text
+    def log(self, name="log"):
+        """What the job printed, or the kernel to its console."""
+        if not os.path.exists(self.path(name)):
+            return ""
+        with open(self.path(name), errors="replace") as f:
+            return f.read()
 
     def threads(self):
         """The kernel itself and its helpers that write to disks, which share its memory; not the guest's processes."""
@@ -121,9 +117,3 @@ def wait_until_stopped(pid):
                 return
         time.sleep(0.001)
     raise RuntimeError("process %d does not stop" % pid)
-
-
-def run(disks, argv, memory="384M"):
-    """Runs a command in a guest; returns what it printed."""
-    with Guest(disks, shlex.join(argv), memory) as guest:
-        return guest.wait()
