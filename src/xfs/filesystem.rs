@@ -6,6 +6,7 @@ use crate::error::{corrupt, missing_is_damage};
 use crate::file;
 use crate::inode::Inode;
 use crate::options::OpenOptions;
+use crate::recovery;
 use crate::space::Space;
 use crate::symlink;
 use crate::tree::{self, Node};
@@ -55,7 +56,7 @@ impl Xfs {
     /// As [`Self::open`].
     pub fn open_with(volume: &Arc<dyn ReadAt>, options: &OpenOptions) -> Result<Self> {
         let device = Device::open(Arc::clone(volume), options.realtime.clone())?;
-        let fs = Self::over(device);
+        let fs = recovery::recover(device, volume, options).map_err(missing_is_damage)?;
         let root = fs.inode(NodeId(fs.device.superblock.root)).map_err(missing_is_damage)?;
         if !root.is_directory() {
             return Err(corrupt("the root of the file system is no directory"));

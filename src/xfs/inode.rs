@@ -70,7 +70,8 @@ impl Inode {
         let v3 = version_3(superblock, number, raw, rest, record)?;
         let mode = raw.di_mode.get();
         let links = if raw.di_version == 1 { raw.di_onlink.get().into() } else { raw.di_nlink.get() };
-        if mode == 0 || links == 0 {
+        // An inode that no name leads to any more has a mode still; as the kernel does, it is shown to whoever finds it.
+        if mode == 0 {
             return Err(Error::new(ErrorKind::NotFound, format!("inode {} is not in use", number.0)));
         }
         let flags2 = v3.map_or(0, |v3| v3.di_flags2.get());

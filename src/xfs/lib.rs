@@ -26,6 +26,7 @@ mod layout;
 mod log;
 mod mapping;
 mod options;
+mod recovery;
 mod space;
 mod superblock;
 mod symlink;

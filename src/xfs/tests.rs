@@ -4,6 +4,7 @@ mod corpus;
 mod damage;
 #[path = "../../tests/readers/damage.rs"]
 mod damaged;
+mod dirty;
 #[path = "../../tests/readers/disk.rs"]
 mod disk;
 #[path = "../../tests/readers/file_disk.rs"]
