@@ -22,15 +22,18 @@ mod file;
 mod filesystem;
 mod fork;
 mod inode;
+mod intents;
 mod layout;
 mod log;
 mod mapping;
 mod options;
+mod recovery;
 mod space;
 mod superblock;
 mod symlink;
 mod time;
 mod tree;
+mod unlinked;
 mod verify;
 mod xattr;
 

@@ -2,6 +2,7 @@
 
 mod corpus;
 mod damage;
+mod dirty;
 #[path = "../../tests/readers/damage.rs"]
 mod damaged;
 #[path = "../../tests/readers/disk.rs"]
