@@ -5,6 +5,7 @@
 //!
 //! Sources: Linux `fs/xfs/libxfs/xfs_bmap.c` (`xfs_bmap_finish_one`), `libxfs/xfs_exchmaps.c`, `fs/xfs/xfs_attr_item.c`.
 
+mod extent_lists;
 mod pieces;
 
 use crate::error::corrupt;
@@ -91,6 +92,16 @@ impl Finished {
         Ok(inode)
     }
 
+    /// The forks that are mapped otherwise.
+    fn forks(&self) -> Vec<(NodeId, Which)> {
+        let shown = self.0.iter().filter(|(_, changes)| changes.refused.is_none());
+        let forks = shown.flat_map(|(inode, changes)| {
+            let forks = [Which::Data, Which::Attributes].into_iter();
+            forks.filter(|which| !changes.pieces(*which).is_empty()).map(|which| (*inode, which))
+        });
+        forks.collect()
+    }
+
     fn of(&mut self, inode: u64) -> &mut Changes {
         self.0.entry(NodeId(inode)).or_default()
     }
@@ -117,7 +128,7 @@ pub(crate) fn finish(fs: &mut Xfs, intents: Vec<Intent>) -> Result<()> {
             Err(error) => return Err(error),
         }
     }
-    Ok(())
+    extent_lists::count_blocks(fs)
 }
 
 const fn fork_of(is_attr_fork: bool) -> Which {

@@ -2,9 +2,9 @@
 
 mod corpus;
 mod damage;
-mod dirty;
 #[path = "../../tests/readers/damage.rs"]
 mod damaged;
+mod dirty;
 #[path = "../../tests/readers/disk.rs"]
 mod disk;
 #[path = "../../tests/readers/file_disk.rs"]
