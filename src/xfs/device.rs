@@ -30,16 +30,6 @@ impl Device {
         Ok(Self { data, realtime, superblock })
     }
 
-    /// The data volume itself.
-    pub(crate) fn data(&self) -> Arc<dyn ReadAt> {
-        Arc::clone(&self.data)
-    }
-
-    /// The realtime volume itself, where there is one.
-    pub(crate) fn realtime(&self) -> Option<Arc<dyn ReadAt>> {
-        self.realtime.clone()
-    }
-
     /// Fills `buf` from byte `address` of the data volume on.
     pub(crate) fn read(&self, address: u64, buf: &mut [u8]) -> Result<()> {
         self.data.read_exact_at(address, buf).map_err(io)

@@ -11,9 +11,7 @@ const VERSION_MASK: u16 = 0x000F;
 mod version {
     pub(super) const ATTR: u16 = 0x0010;
     pub(super) const NLINK: u16 = 0x0020;
-    pub(super) const QUOTA: u16 = 0x0040;
     pub(super) const ALIGN: u16 = 0x0080;
-    pub(super) const DALIGN: u16 = 0x0100;
     pub(super) const SHARED: u16 = 0x0200;
     pub(super) const LOGV2: u16 = 0x0400;
     pub(super) const SECTOR: u16 = 0x0800;
@@ -118,11 +116,8 @@ impl Features {
     }
 
     v5! {
-        bigtime: incompat & 0x8,
         meta_uuid: incompat & 0x4,
         needsrepair: incompat & 0x10,
-        nrext64: incompat & 0x20,
-        parent: incompat & 0x80,
         metadir: incompat & 0x100,
         zoned: incompat & 0x200,
         zone_gaps: incompat & 0x400,

@@ -5,6 +5,7 @@ use crate::directory;
 use crate::error::{corrupt, missing_is_damage};
 use crate::file;
 use crate::inode::Inode;
+use crate::intents::Finished;
 use crate::options::OpenOptions;
 use crate::recovery;
 use crate::space::Space;
@@ -37,6 +38,8 @@ pub struct Xfs {
     space: OnceLock<Space>,
     /// Whether the counters of the superblock are right: it was unmounted as it should be.
     pub(crate) is_clean: bool,
+    /// What a kernel would have finished after the replay of the log.
+    pub(crate) finished: Finished,
 }
 
 impl Xfs {
@@ -56,7 +59,7 @@ impl Xfs {
     /// As [`Self::open`].
     pub fn open_with(volume: &Arc<dyn ReadAt>, options: &OpenOptions) -> Result<Self> {
         let device = Device::open(Arc::clone(volume), options.realtime.clone())?;
-        let fs = recovery::recover(device, volume, options).map_err(missing_is_damage)?;
+        let fs = recovery::recover(Self::over(device), volume, options)?;
         let root = fs.inode(NodeId(fs.device.superblock.root)).map_err(missing_is_damage)?;
         if !root.is_directory() {
             return Err(corrupt("the root of the file system is no directory"));
@@ -74,6 +77,7 @@ impl Xfs {
             tree_nodes: Kept::new(nodes_max.unwrap_or(NonZeroUsize::MIN)),
             space: OnceLock::new(),
             is_clean: true,
+            finished: Finished::default(),
         }
     }
 
@@ -89,7 +93,9 @@ impl Xfs {
     }
 
     pub(crate) fn inode(&self, node: NodeId) -> Result<Arc<Inode>> {
-        self.inodes.get_or_read(node, || Inode::read(&self.device, node))
+        self.inodes.get_or_read(node, || {
+            self.finished.apply(Inode::read(&self.device, node)?, self.device.superblock.block_shift)
+        })
     }
 
     pub(crate) fn tree_node(&self, inode: &Inode, block: u64, level: u16) -> Result<Arc<Node>> {

@@ -51,6 +51,15 @@ pub(crate) struct Inode {
 impl Inode {
     /// Reads an inode that is in use.
     pub(crate) fn read(device: &Device, number: NodeId) -> Result<Self> {
+        let inode = Self::read_any(device, number)?;
+        if inode.attr.links == 0 {
+            return Err(unused(number));
+        }
+        Ok(inode)
+    }
+
+    /// Reads an inode that is in use, or was deleted while it was open.
+    pub(crate) fn read_any(device: &Device, number: NodeId) -> Result<Self> {
         let superblock = &device.superblock;
         let address = superblock
             .inode_address(number.0)
@@ -72,7 +81,7 @@ impl Inode {
         let links = if raw.di_version == 1 { raw.di_onlink.get().into() } else { raw.di_nlink.get() };
         // An inode that no name leads to any more has a mode still; as the kernel does, it is shown to whoever finds it.
         if mode == 0 {
-            return Err(Error::new(ErrorKind::NotFound, format!("inode {} is not in use", number.0)));
+            return Err(unused(number));
         }
         let flags2 = v3.map_or(0, |v3| v3.di_flags2.get());
         let (data, attributes) = forks(number, raw, flags2, record)?;
@@ -115,6 +124,11 @@ impl Inode {
             Which::Data => Some(&self.data),
             Which::Attributes => self.attributes.as_ref(),
         }
+    }
+
+    /// Tells the files apart that had this number one after the other.
+    pub(crate) const fn generation(&self) -> u32 {
+        self.generation
     }
 
     /// What `lsattr` and `xfs_io -c stat` show (Linux `xfs_fileattr_get`).
@@ -172,6 +186,10 @@ const XFLAGS2: &[(u64, u32)] = &[(0x1, 0x8000), (0x4, 0x1_0000)];
 /// `FS_*_FL` and the `FS_XFLAG_*` that it comes from (Linux `fileattr_fill_xflags`).
 const FLAGS: &[(u32, u32)] =
     &[(0x8, 0x20), (0x10, 0x8), (0x20, 0x10), (0x40, 0x80), (0x80, 0x40), (0x200_0000, 0x8000), (0x2000_0000, 0x200)];
+
+fn unused(number: NodeId) -> Error {
+    Error::new(ErrorKind::NotFound, format!("inode {} is not in use", number.0))
+}
 
 /// The part that only version 3 has, with everything that it says of itself verified.
 fn version_3<'a>(

@@ -22,6 +22,7 @@ mod file;
 mod filesystem;
 mod fork;
 mod inode;
+mod intents;
 mod layout;
 mod log;
 mod mapping;
@@ -32,6 +33,7 @@ mod superblock;
 mod symlink;
 mod time;
 mod tree;
+mod unlinked;
 mod verify;
 mod xattr;
 

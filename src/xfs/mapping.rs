@@ -34,6 +34,18 @@ pub(crate) struct Run {
 
 /// The run of a fork that begins at its block `logical`. It ends where the next one begins, not at the file's size.
 pub(crate) fn run(fs: &Xfs, inode: &Inode, which: Which, logical: u64) -> Result<Run> {
+    let Some(changed) = fs.finished.pieces(inode.number, which) else {
+        return run_on_disk(fs, inode, which, logical);
+    };
+    if let Some(run) = changed.run(logical) {
+        return Ok(run);
+    }
+    let run = run_on_disk(fs, inode, which, logical)?;
+    Ok(Run { count: run.count.min(changed.next(logical).saturating_sub(logical)), ..run })
+}
+
+/// The same, as the disk says.
+fn run_on_disk(fs: &Xfs, inode: &Inode, which: Which, logical: u64) -> Result<Run> {
     if logical >= BLOCKS_END {
         return Err(corrupt(format!("{}: block {logical} is more than a file can have", inode.name())));
     }

@@ -1,11 +1,11 @@
 //! Opening a file system that was in use: its log is recovered in memory.
 
 use crate::device::Device;
-use crate::error::corrupt;
 use crate::filesystem::Xfs;
-use crate::log::{self, LogDevice, PATCH_SHIFT, Recovered};
+use crate::intents;
+use crate::log::{self, LogDevice};
 use crate::options::OpenOptions;
-use crate::superblock::Superblock;
+use crate::unlinked;
 use block::{Overlay, ReadAt};
 use std::sync::Arc;
 use vfs::{Error, ErrorKind, Result};
@@ -13,75 +13,79 @@ use vfs::{Error, ErrorKind, Result};
 /// What to do when a log cannot be recovered.
 const ADVICE: &str = "with --no-replay the volume is shown as it lies, without the changes in the log";
 
-/// The file system on `volume`, of which `device` was opened as it lies, as it is after the recovery of its log.
-pub(crate) fn recover(device: Device, volume: &Arc<dyn ReadAt>, options: &OpenOptions) -> Result<Xfs> {
-    if !options.replay {
-        return Ok(as_it_lies(device, volume, options));
+/// `fs`, which was opened as it lies on `volume`, as it is after the recovery of its log.
+pub(crate) fn recover(fs: Xfs, volume: &Arc<dyn ReadAt>, options: &OpenOptions) -> Result<Xfs> {
+    let mut fs = fs;
+    if options.replay {
+        let log = log_device(&fs, volume, options).map_err(advise)?;
+        return replay(fs, volume, &log, options).map_err(advise);
     }
-    let superblock = &device.superblock;
-    let log = find_log(superblock, volume, options).map_err(advise)?;
-    if !log::is_dirty(superblock, &log).map_err(advise)? {
-        return Ok(Xfs::over(device));
-    }
-    let recovered = log::recover(superblock, volume, &log).map_err(advise)?;
-    let told = told(&recovered);
-    let overlay: Arc<dyn ReadAt> = Arc::new(Overlay::new(Arc::clone(volume), recovered.patches, PATCH_SHIFT));
-    let mut fs = Xfs::over(Device::open(overlay, options.realtime.clone())?);
-    fs.is_clean = false;
-    fs.notice(&told);
-    for notice in recovered.notices {
-        fs.notice(&notice);
+    let log = log_device(&fs, volume, options);
+    match log.and_then(|log| log::is_dirty(&fs.device.superblock, &log)) {
+        Ok(false) => {}
+        Ok(true) => {
+            fs.is_clean = false;
+            fs.notice(
+                "it was in use, and its log was not recovered, as asked: recent changes are missing or half done",
+            );
+        }
+        Err(error) => {
+            fs.is_clean = false;
+            fs.notice(&format!("its log was not looked at, as asked, so recent changes may be missing: {error}"));
+        }
     }
     Ok(fs)
 }
 
-/// The file system without its log. Whether that holds anything is told if it can be.
-fn as_it_lies(device: Device, volume: &Arc<dyn ReadAt>, options: &OpenOptions) -> Xfs {
-    let superblock = &device.superblock;
-    let log = find_log(superblock, volume, options);
-    let is_dirty = log.and_then(|log| log::is_dirty(superblock, &log));
-    let mut fs = Xfs::over(device);
-    if !matches!(is_dirty, Ok(false)) {
-        fs.is_clean = false;
-        fs.notice("it was in use, and its log was not recovered, as asked: recent changes are missing or half done");
+fn replay(fs: Xfs, volume: &Arc<dyn ReadAt>, log: &LogDevice, options: &OpenOptions) -> Result<Xfs> {
+    if !log::is_dirty(&fs.device.superblock, log)? {
+        return Ok(fs);
     }
-    fs
+    let recovered = log::recover(&fs.device.superblock, volume, log)?;
+    let overlay: Arc<dyn ReadAt> = Arc::new(Overlay::new(Arc::clone(volume), recovered.patches, log::PATCH_SHIFT));
+    // The log may say that the file system has grown: everything is read again.
+    let mut fs = Xfs::over(Device::open(overlay, options.realtime.clone())?);
+    fs.is_clean = false;
+    fs.notice(&format!(
+        "it was in use; its log was recovered in memory ({} transactions, which takes {} KiB)",
+        recovered.transactions,
+        recovered.memory_bytes.div_ceil(1024)
+    ));
+    recovered.notices.iter().for_each(|notice| fs.notice(notice));
+    intents::finish(&mut fs, recovered.intents)?;
+    let hidden = unlinked::count(&fs.device);
+    if hidden > 0 {
+        fs.notice(&format!("files that were deleted while they were in use stay hidden: {hidden}"));
+    }
+    Ok(fs)
 }
 
-/// What was recovered, in words.
-fn told(recovered: &Recovered) -> String {
-    let (transactions, kib) = (recovered.transactions, recovered.memory_bytes.div_ceil(1024));
-    format!("it was in use; its log was recovered in memory ({transactions} transactions, which takes {kib} KiB)")
-}
-
-/// The log, wherever it is.
-fn find_log(superblock: &Superblock, volume: &Arc<dyn ReadAt>, options: &OpenOptions) -> Result<LogDevice> {
-    let log = superblock.log;
-    let bytes = log.blocks << superblock.block_shift;
-    let Some(start) = log.start else {
-        let device = options.log.as_ref().ok_or_else(|| missing(superblock))?;
-        return LogDevice::new(Arc::clone(device), 0, bytes);
+/// The log of the file system, wherever it is.
+fn log_device(fs: &Xfs, volume: &Arc<dyn ReadAt>, options: &OpenOptions) -> Result<LogDevice> {
+    let superblock = &fs.device.superblock;
+    let geometry = superblock.log;
+    let length = geometry.blocks << superblock.block_shift;
+    let Some(start) = geometry.start else {
+        let uuid = uuid::Uuid::from_bytes(superblock.uuid);
+        let missing = || {
+            let message = format!(
+                "its log is on another disk (UUID {uuid}), which is not among those of this recovery point; if it is, \
+                 say which one with --log-device"
+            );
+            Error::new(ErrorKind::Unsupported, message)
+        };
+        let log = options.log.as_ref().ok_or_else(missing)?;
+        return LogDevice::new(Arc::clone(log), 0, length);
     };
-    let outside = || corrupt(format!("its log has {} blocks from {start} on, which do not exist", log.blocks));
-    let address = superblock.block_address(start, log.blocks).ok_or_else(outside)?;
-    LogDevice::new(Arc::clone(volume), address, bytes)
+    let outside = || {
+        let message = format!("the superblock: a log of {} blocks at {start}, which do not exist", geometry.blocks);
+        Error::new(ErrorKind::Corrupt, message)
+    };
+    let address = superblock.block_address(start, geometry.blocks).ok_or_else(outside)?;
+    LogDevice::new(Arc::clone(volume), address, length)
 }
 
-fn missing(superblock: &Superblock) -> Error {
-    let uuid = uuid::Uuid::from_bytes(superblock.uuid);
-    let message = format!(
-        "its log is on another disk (UUID {uuid}), which is not among those of this recovery point; if it is, say which \
-         one with --log-device"
-    );
-    Error::new(ErrorKind::Unsupported, message)
-}
-
-/// The same error for a log that cannot be recovered, with what can be done.
+/// The same error, with what the user can do about it.
 fn advise(error: Error) -> Error {
-    let kind = error.kind;
-    let advised = Error::new(kind, format!("its log cannot be recovered: {}; {ADVICE}", error.message));
-    match error.source {
-        Some(source) => Error { source: Some(source), ..advised },
-        None => advised,
-    }
+    Error { message: format!("its log cannot be recovered: {}; {ADVICE}", error.message), ..error }
 }

@@ -95,9 +95,8 @@ pub(crate) struct Superblock {
     pub(crate) ag_block_log: u32,
     /// The root directory.
     pub(crate) root: u64,
-    /// The root of the metadata directory, with the feature `metadir`.
-    pub(crate) metadir: Option<u64>,
-    /// Inodes that are for the file system itself: quotas, realtime bitmap and summary.
+    /// Inodes that are for the file system itself: quotas, realtime bitmap and summary, the root of the directory of such
+    /// files.
     pub(crate) internal_inodes: Vec<u64>,
     pub(crate) log: LogGeometry,
     pub(crate) realtime: Option<RealtimeGeometry>,
@@ -177,7 +176,6 @@ impl Superblock {
             ag_count,
             ag_block_log,
             root: raw.sb_rootino.get(),
-            metadir: features.metadir().then_some(raw.sb_metadirino.get()),
             internal_inodes: internal_inodes(raw, features),
             log: log_geometry(raw, features, block_shift)?,
             realtime: realtime_geometry(raw, features, block_shift)?,
@@ -305,6 +303,9 @@ fn internal_inodes(raw: &RawSuperblock, features: Features) -> Vec<u64> {
     let mut found = vec![raw.sb_rbmino.get(), raw.sb_rsumino.get(), raw.sb_uquotino.get(), raw.sb_gquotino.get()];
     if features.is_v5() {
         found.push(raw.sb_pquotino.get());
+    }
+    if features.metadir() {
+        found.push(raw.sb_metadirino.get());
     }
     found.retain(|number| !matches!(*number, 0 | NONE));
     found

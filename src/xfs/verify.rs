@@ -10,19 +10,18 @@ use vfs::Result;
 pub(crate) struct Stamp {
     pub(crate) crc: usize,
     pub(crate) blkno: usize,
-    pub(crate) lsn: usize,
     pub(crate) uuid: usize,
     pub(crate) owner: usize,
 }
 
 /// `struct xfs_btree_block` with 64-bit pointers: block-map trees.
-pub(crate) const LONG_BTREE: Stamp = Stamp { crc: 64, blkno: 24, lsn: 32, uuid: 40, owner: 56 };
+pub(crate) const LONG_BTREE: Stamp = Stamp { crc: 64, blkno: 24, uuid: 40, owner: 56 };
 /// `struct xfs_da3_blkinfo`: nodes and leaves of directories and attributes.
-pub(crate) const DA_BLOCK: Stamp = Stamp { crc: 12, blkno: 16, lsn: 24, uuid: 32, owner: 48 };
+pub(crate) const DA_BLOCK: Stamp = Stamp { crc: 12, blkno: 16, uuid: 32, owner: 48 };
 /// `struct xfs_dir3_blk_hdr`: data and free-space blocks of directories.
-pub(crate) const DIR_BLOCK: Stamp = Stamp { crc: 4, blkno: 8, lsn: 16, uuid: 24, owner: 40 };
+pub(crate) const DIR_BLOCK: Stamp = Stamp { crc: 4, blkno: 8, uuid: 24, owner: 40 };
 /// `struct xfs_attr3_rmt_hdr` and `struct xfs_dsymlink_hdr`: remote values of attributes, and link targets.
-pub(crate) const REMOTE: Stamp = Stamp { crc: 12, blkno: 40, lsn: 48, uuid: 16, owner: 32 };
+pub(crate) const REMOTE: Stamp = Stamp { crc: 12, blkno: 40, uuid: 16, owner: 32 };
 
 /// crc32c of `bytes` with the four bytes at `crc` taken as zero, as it is stored there, little-endian
 /// (Linux `xfs_start_cksum_safe`).

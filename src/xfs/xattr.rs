@@ -16,6 +16,7 @@ use crate::error::corrupt;
 use crate::filesystem::Xfs;
 use crate::fork::{Fork, Which};
 use crate::inode::Inode;
+use crate::intents::Named;
 use attribute::{Attribute, Namespace, Value};
 use leaf::Leaf;
 use vfs::{Acl, Error, ErrorKind, Result};
@@ -28,7 +29,11 @@ const NAMES_BYTES_MAX: usize = 8 << 20;
 /// The full names of the attributes that users see, the raw form of the ACLs (`trusted.SGI_ACL_FILE`) among them.
 pub(crate) fn names(fs: &Xfs, inode: &Inode) -> Result<Vec<Vec<u8>>> {
     let (mut names, mut room) = (Vec::new(), NAMES_BYTES_MAX);
+    let changed = Changed::of(fs, inode);
     each(fs, inode, &mut |attribute| {
+        if changed.find(attribute.namespace, attribute.name).is_some() {
+            return Ok(());
+        }
         if let Some(name) = attribute.full_name() {
             let left = room.checked_sub(name.len().saturating_add(size_of::<Vec<u8>>()));
             room = left.ok_or_else(|| corrupt(format!("{}: more attributes than can be listed", inode.name())))?;
@@ -36,6 +41,7 @@ pub(crate) fn names(fs: &Xfs, inode: &Inode) -> Result<Vec<Vec<u8>>> {
         }
         Ok(())
     })?;
+    names.extend(changed.names());
     Ok(names)
 }
 
@@ -68,6 +74,9 @@ fn each(fs: &Xfs, inode: &Inode, each: &mut dyn FnMut(&Attribute<'_>) -> Result<
 
 /// The value of an attribute; `None` when there is no such attribute.
 fn find(fs: &Xfs, inode: &Inode, namespace: Namespace, name: &[u8]) -> Result<Option<Vec<u8>>> {
+    if let Some(changed) = Changed::of(fs, inode).find(namespace, name) {
+        return Ok(changed.value.clone());
+    }
     let read = |attribute: &Attribute<'_>| match attribute.value {
         Value::Here(value) => Ok(value.to_vec()),
         Value::Remote { block, length } => remote::read(fs, inode, block, length),
@@ -90,6 +99,25 @@ fn find(fs: &Xfs, inode: &Inode, namespace: Namespace, name: &[u8]) -> Result<Op
     }
 }
 
+/// Attributes whose change was in the log and not finished.
+struct Changed<'a>(&'a [Named]);
+
+impl<'a> Changed<'a> {
+    fn of(fs: &'a Xfs, inode: &Inode) -> Self {
+        Self(fs.finished.named(inode.number))
+    }
+
+    fn find(&self, namespace: Namespace, name: &[u8]) -> Option<&'a Named> {
+        self.0.iter().find(|named| named.name == name && Namespace::of_flags(named.flags) == Some(namespace))
+    }
+
+    /// The full names of those that were set.
+    fn names(&self) -> impl Iterator<Item = Vec<u8>> {
+        let set = self.0.iter().filter(|named| named.value.is_some());
+        set.filter_map(|named| Some([Namespace::of_flags(named.flags)?.prefix()?, &named.name].concat()))
+    }
+}
+
 /// How the attributes of an inode are kept.
 enum Form<'a> {
     None,
@@ -101,10 +129,11 @@ enum Form<'a> {
 
 impl<'a> Form<'a> {
     fn of(fs: &'a Xfs, inode: &'a Inode) -> Result<Self> {
+        let is_mapped = fs.finished.pieces(inode.number, Which::Attributes).is_some();
         match &inode.attributes {
             None => Ok(Self::None),
             // All of them were removed, and the fork is kept for others.
-            Some(Fork::Extents(extents)) if extents.is_empty() => Ok(Self::None),
+            Some(Fork::Extents(extents)) if extents.is_empty() && !is_mapped => Ok(Self::None),
             Some(Fork::Local(fork)) => Ok(Self::Short(fork)),
             Some(Fork::Extents(_) | Fork::Tree(_)) => {
                 Ok(Self::Blocks(DaTree { fs, inode, which: Which::Attributes, root: 0, block_count: 1 }))

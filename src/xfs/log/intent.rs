@@ -121,13 +121,12 @@ impl ExchangeIntent {
     }
 }
 
-/// The intents that were not done so far, by their place in the order of a kernel's list: the number of the log, then the
-/// order in which they were found.
+/// The intents that were not done so far, in the order in which they were found.
 #[derive(Default)]
 pub(crate) struct Intents {
-    waiting: BTreeMap<(u64, u64), Waiting>,
+    waiting: BTreeMap<u64, Waiting>,
     /// Where those with a type and an identifier are.
-    places: HashMap<(u16, u64), Vec<(u64, u64)>>,
+    places: HashMap<(u16, u64), Vec<u64>>,
     count: u64,
 }
 
@@ -138,7 +137,7 @@ struct Waiting {
 
 impl Intents {
     /// Takes an item that is an intent or says that one is done; an error when it is something else.
-    pub(crate) fn take(&mut self, item: &Item<'_>, lsn: u64, memory: &mut Memory) -> Result<()> {
+    pub(crate) fn take(&mut self, item: &Item<'_>, memory: &mut Memory) -> Result<()> {
         let item_kind = item.kind()?;
         let begun = match item_kind {
             kind::EFD | kind::RUD | kind::CUD | kind::BUD | kind::ATTRD | kind::XMD => Some(item_kind.wrapping_sub(1)),
@@ -154,7 +153,7 @@ impl Intents {
         let bytes = item.regions.iter().map(|region| region.len()).fold(256, usize::saturating_add);
         memory.take(bytes)?;
         self.count = self.count.saturating_add(1);
-        let place = (lsn, self.count);
+        let place = self.count;
         self.waiting.insert(place, Waiting { intent, memory: bytes });
         self.places.entry((item_kind, id)).or_default().push(place);
         Ok(())

@@ -31,8 +31,4 @@ impl Memory {
     pub(crate) fn give_back(&mut self, bytes: usize) {
         self.taken = self.taken.saturating_sub(bytes);
     }
-
-    pub(crate) fn taken(&self) -> usize {
-        self.taken
-    }
 }

@@ -35,7 +35,7 @@ mod torn;
 mod transaction;
 
 pub(crate) use device::LogDevice;
-pub(crate) use intent::{AttributeChange, AttributeIntent, ExchangeIntent, Intent, MapIntent, Space, SpaceKind};
+pub(crate) use intent::{AttributeChange, AttributeIntent, ExchangeIntent, Intent, MapIntent};
 pub(crate) use sectors::Sectors;
 
 use crate::error::corrupt;

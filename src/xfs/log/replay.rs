@@ -159,7 +159,7 @@ impl<'a> Replay<'a> {
             kind::DQUOT => self.dquot(item, lsn),
             kind::INODE_CREATE => self.inode_create(item),
             kind::QUOTA_OFF => Ok(()),
-            _ => self.intents.take(item, lsn, &mut self.memory),
+            _ => self.intents.take(item, &mut self.memory),
         }
     }
 

@@ -17,10 +17,6 @@ pub(crate) struct Sectors(BTreeMap<u64, Box<[u8; BASIC_BLOCK]>>);
 const SECTOR_MEMORY: usize = BASIC_BLOCK + 48;
 
 impl Sectors {
-    pub(crate) fn len(&self) -> usize {
-        self.0.len()
-    }
-
     pub(crate) fn memory_bytes(&self) -> usize {
         self.0.len().saturating_mul(SECTOR_MEMORY)
     }
