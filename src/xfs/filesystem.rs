@@ -131,7 +131,7 @@ impl Xfs {
 
     fn space(&self) -> Space {
         let passes_on = self.inode(self.root()).is_ok_and(|root| root.flags & RTINHERIT != 0);
-        *self.space.get_or_init(|| Space::of(&self.device, self.is_clean, passes_on))
+        *self.space.get_or_init(|| Space::of(self, passes_on))
     }
 }
 

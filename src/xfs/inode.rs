@@ -112,6 +112,11 @@ impl Inode {
         self.flags2 & flag2::METADATA != 0
     }
 
+    /// `di_used_blocks` of the reverse mappings of a zone, which is in the place of the hint for copies on write.
+    pub(crate) const fn used_blocks(&self) -> u32 {
+        self.cow_extent_size
+    }
+
     /// The volume that the blocks of a fork are on.
     pub(crate) fn part(&self, which: Which) -> Part {
         let is_realtime = self.flags & flag::REALTIME != 0 && self.attr.file_type == FileType::Regular;

@@ -36,6 +36,7 @@ mod tree;
 mod unlinked;
 mod verify;
 mod xattr;
+mod zoned;
 
 #[cfg(test)]
 mod tests;

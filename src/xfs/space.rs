@@ -2,8 +2,10 @@
 
 use crate::device::Device;
 use crate::error::corrupt;
+use crate::filesystem::Xfs;
 use crate::layout::{RawAgf, RawAgi};
-use crate::superblock::Superblock;
+use crate::superblock::{RealtimeGeometry, Superblock};
+use crate::zoned;
 use vfs::Result;
 use zerocopy::FromBytes;
 
@@ -34,16 +36,16 @@ struct Counts {
 }
 
 impl Space {
-    /// That of the file system on `device`. The counters of the superblock are right if it `is_clean`; otherwise the
-    /// allocation groups are asked, as the kernel does (Linux `xfs_initialize_perag_data`). `is_realtime` says that what is
+    /// That of a file system. The counters of the superblock are right if it is clean; otherwise the allocation groups are
+    /// asked, as the kernel does (Linux `xfs_initialize_perag_data`). `is_realtime` says that what is
     /// asked for is the room for realtime files, as it is where the root directory passes that on.
-    pub(crate) fn of(device: &Device, is_clean: bool, is_realtime: bool) -> Self {
-        let superblock = &device.superblock;
+    pub(crate) fn of(fs: &Xfs, is_realtime: bool) -> Self {
+        let (device, superblock) = (&fs.device, &fs.device.superblock);
         let counters = superblock.counters;
         // Where a group cannot be read, what was recorded is the best that there is.
         let counted = counted(device).ok();
         let mut counts = counted.unwrap_or_default();
-        if is_clean || !superblock.features.lazy_count() || counted.is_none() {
+        if fs.is_clean || !superblock.features.lazy_count() || counted.is_none() {
             counts.blocks_free = counters.blocks_free;
             counts.inodes = counters.inodes;
             counts.inodes_free = counters.inodes_free;
@@ -53,14 +55,22 @@ impl Space {
         let blocks_free = counts.blocks_free.saturating_sub(kept_back);
         let (inodes, inodes_free) = inodes(superblock, blocks_free, counts);
         let (blocks, blocks_free) = match superblock.realtime {
-            Some(realtime) if is_realtime => {
-                let free = counters.realtime_extents_free.saturating_mul(realtime.extent_blocks.into());
-                (realtime.blocks, free.min(realtime.blocks))
-            }
+            Some(realtime) if is_realtime => (realtime.blocks, realtime_free(fs, &realtime).min(realtime.blocks)),
             _ => (superblock.blocks.saturating_sub(log), blocks_free),
         };
         Self { blocks, blocks_free, inodes, inodes_free }
     }
+}
+
+/// Free blocks of the realtime part.
+fn realtime_free(fs: &Xfs, realtime: &RealtimeGeometry) -> u64 {
+    let superblock = &fs.device.superblock;
+    if !superblock.features.zoned() {
+        return superblock.counters.realtime_extents_free.saturating_mul(realtime.extent_blocks.into());
+    }
+    // Where they cannot be counted, nobody may rely on there being any.
+    let used = zoned::used_blocks(fs, realtime).unwrap_or(realtime.blocks);
+    realtime.blocks.saturating_sub(used).saturating_sub(realtime.reserved)
 }
 
 /// Inodes, allocated or possible, and how many of those are free.

@@ -51,6 +51,8 @@ pub(crate) struct RealtimeGeometry {
     pub(crate) groups: Option<RealtimeGroups>,
     /// Block of the data volume (counted from its start) at which it begins; 0 when it is on a device of its own.
     pub(crate) start: u64,
+    /// Blocks of zones that are kept back.
+    pub(crate) reserved: u64,
 }
 
 /// How block numbers of the realtime part are divided.
@@ -95,8 +97,9 @@ pub(crate) struct Superblock {
     pub(crate) ag_block_log: u32,
     /// The root directory.
     pub(crate) root: u64,
-    /// Inodes that are for the file system itself: quotas, realtime bitmap and summary, the root of the directory of such
-    /// files.
+    /// The root of the metadata directory, with the feature `metadir`.
+    pub(crate) metadir: Option<u64>,
+    /// Inodes that are for the file system itself: quotas, realtime bitmap and summary.
     pub(crate) internal_inodes: Vec<u64>,
     pub(crate) log: LogGeometry,
     pub(crate) realtime: Option<RealtimeGeometry>,
@@ -176,6 +179,7 @@ impl Superblock {
             ag_count,
             ag_block_log,
             root: raw.sb_rootino.get(),
+            metadir: features.metadir().then_some(raw.sb_metadirino.get()),
             internal_inodes: internal_inodes(raw, features),
             log: log_geometry(raw, features, block_shift)?,
             realtime: realtime_geometry(raw, features, block_shift)?,
@@ -304,9 +308,6 @@ fn internal_inodes(raw: &RawSuperblock, features: Features) -> Vec<u64> {
     if features.is_v5() {
         found.push(raw.sb_pquotino.get());
     }
-    if features.metadir() {
-        found.push(raw.sb_metadirino.get());
-    }
     found.retain(|number| !matches!(*number, 0 | NONE));
     found
 }
@@ -347,7 +348,8 @@ fn realtime_geometry(raw: &RawSuperblock, features: Features, block_shift: u32) 
     } else {
         None
     };
-    Ok(Some(RealtimeGeometry { blocks, extent_blocks, groups, start }))
+    let reserved = if features.zoned() { raw.sb_rtreserved.get() } else { 0 };
+    Ok(Some(RealtimeGeometry { blocks, extent_blocks, groups, start, reserved }))
 }
 
 /// A label, lossily as text, up to its first zero byte; `None` when it is empty.
