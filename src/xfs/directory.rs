@@ -9,6 +9,9 @@ mod layout;
 mod short_form;
 mod sought;
 
+#[cfg(test)]
+mod tests;
+
 use crate::error::corrupt;
 use crate::filesystem::Xfs;
 use crate::inode::Inode;
