@@ -1,5 +1,5 @@
-//! Blocks of entries (Linux `libxfs/xfs_dir2_data.c`, `xfs_dir2_block.c`): several blocks of the file system together, in
-//! the first 32 GiB of the directory.
+//! Blocks of entries (Linux `libxfs/xfs_dir2_data.c`, `xfs_dir2_block.c`): several blocks of the file system together,
+//! in the first 32 GiB of the directory.
 
 use super::entry::{self, ALIGN, Entry};
 use super::layout::{RawBlockTail, RawDataEntry, RawDataUnused, RawLeafEntry};

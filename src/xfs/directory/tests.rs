@@ -5,6 +5,7 @@ mod image;
 use super::*;
 use image::{DIR, Image, PARENT, colliding, data_block, entry_at, leaf, node, short_form};
 use proptest::prelude::*;
+use proptest::sample::Index;
 
 type Listed = Vec<(Vec<u8>, u64)>;
 
@@ -357,12 +358,12 @@ fn where_case_is_ignored_the_very_name_comes_before_one_that_is_alike() {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
 
-    /// Whatever is damaged, there is an answer or an error; and where the listing shows no damage, a name leads to what it
-    /// shows, or to an error.
+    /// Whatever is damaged, there is an answer or an error; and where the listing shows no damage, a name leads to what
+    /// it shows, or to an error.
     #[test]
     fn flipped_bits_end_in_an_answer_or_an_error(
         form in 0_usize..4,
-        flips in proptest::collection::vec((any::<prop::sample::Index>(), any::<prop::sample::Index>(), 0_u32..8), 1..6),
+        flips in proptest::collection::vec((any::<Index>(), any::<Index>(), 0_u32..8), 1..6),
     ) {
         let names = names(12);
         let mut image = match form {

@@ -281,8 +281,8 @@ pub(super) fn leaf_number(number: u64) -> u32 {
     (LEAVES + number) as u32
 }
 
-/// Names that all have the same hash: in each pair of bytes, the lowest bit of the first and the highest of the second go
-/// together.
+/// Names that all have the same hash: in each pair of bytes, the lowest bit of the first and the highest of the second
+/// go together.
 pub(super) fn colliding(number: u64) -> Vec<u8> {
     (0..4).flat_map(|pair| if number >> pair & 1 == 0 { [0x61, 0x62] } else { [0x60, 0xE2] }).collect()
 }
