@@ -8,6 +8,7 @@ use crate::layout::{RawDaInfo, RawDaNodeEntry};
 use crate::mapping;
 use crate::verify;
 use std::collections::HashSet;
+use std::sync::Arc;
 use vfs::Result;
 use zerocopy::FromBytes;
 
@@ -39,7 +40,11 @@ pub(crate) struct DaBlock {
 
 impl DaTree<'_> {
     /// The block at `block` of the fork; an error where there is a hole.
-    pub(crate) fn block(&self, block: u64) -> Result<DaBlock> {
+    pub(crate) fn block(&self, block: u64) -> Result<Arc<DaBlock>> {
+        self.fs.da_block(self.inode, self.which, block, || self.read(block))
+    }
+
+    fn read(&self, block: u64) -> Result<DaBlock> {
         let what = || format!("{}: block {block} of its {}", self.inode.name(), self.name());
         let blocks = mapping::blocks(self.fs, self.inode, self.which, block, self.block_count, &what)?;
         let blocks = blocks.ok_or_else(|| corrupt(format!("{}: it is a hole", what())))?;
@@ -52,7 +57,7 @@ impl DaTree<'_> {
     }
 
     /// The number and the block of the first leaf that can hold `hash`; `None` where all hashes are smaller.
-    pub(crate) fn leaf(&self, hash: u32) -> Result<Option<(u64, DaBlock)>> {
+    pub(crate) fn leaf(&self, hash: u32) -> Result<Option<(u64, Arc<DaBlock>)>> {
         let (mut number, mut level_above) = (self.root, None);
         for _ in 0..=LEVELS_MAX {
             let block = self.block(number)?;
@@ -79,7 +84,7 @@ impl DaTree<'_> {
     /// more.
     pub(crate) fn leaves_from(
         &self,
-        first: (u64, DaBlock),
+        first: (u64, Arc<DaBlock>),
         each: &mut dyn FnMut(u64, &DaBlock) -> Result<bool>,
     ) -> Result<()> {
         let (mut seen, (mut number, mut block)) = (HashSet::new(), first);

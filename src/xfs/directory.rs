@@ -1,5 +1,5 @@
-//! Directories: a few names in the inode, or blocks of entries with an index by hash. A listing goes through the entries in
-//! order; a name is looked up through the index (Linux `libxfs/xfs_dir2.c`).
+//! Directories: a few names in the inode, or blocks of entries with an index by hash. A listing goes through the
+//! entries in order; a name is looked up through the index (Linux `libxfs/xfs_dir2.c`).
 
 mod ahead;
 mod blocks;
@@ -8,6 +8,9 @@ mod index;
 mod layout;
 mod short_form;
 mod sought;
+
+#[cfg(test)]
+mod tests;
 
 use crate::error::corrupt;
 use crate::filesystem::Xfs;

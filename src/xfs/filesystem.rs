@@ -1,9 +1,11 @@
 //! The file system as a whole: small caches, and the calls that every reader answers.
 
+use crate::da_tree::DaBlock;
 use crate::device::Device;
 use crate::directory;
 use crate::error::{corrupt, missing_is_damage};
 use crate::file;
+use crate::fork::Which;
 use crate::inode::Inode;
 use crate::intents::Finished;
 use crate::options::OpenOptions;
@@ -25,6 +27,8 @@ use vfs::{
 const INODES_MAX: NonZeroUsize = NonZeroUsize::new(8192).unwrap();
 /// Bytes of tree blocks that are kept decoded.
 const NODE_BYTES_MAX: usize = 16 << 20;
+/// Bytes of verified blocks that are kept: of directories' entries, and of the trees that names are found in.
+const BLOCK_BYTES_MAX: usize = 8 << 20;
 /// Bytes of a decoded extent for each byte on the disk, rounded up.
 const DECODED: usize = 3;
 /// `di_flags`: files in this directory are made as realtime files.
@@ -35,6 +39,8 @@ pub struct Xfs {
     pub(crate) device: Device,
     inodes: Kept<NodeId, Inode>,
     tree_nodes: Kept<(NodeId, u64, u16), Node>,
+    directory_blocks: Kept<(NodeId, u64), Vec<u8>>,
+    da_blocks: Kept<(NodeId, Which, u64), DaBlock>,
     space: OnceLock<Space>,
     /// Whether the counters of the superblock are right: it was unmounted as it should be.
     pub(crate) is_clean: bool,
@@ -70,11 +76,16 @@ impl Xfs {
     /// The file system on `device`, of which only the superblock was read.
     pub(crate) fn over(device: Device) -> Self {
         let node_bytes = device.superblock.block_len().saturating_mul(DECODED);
-        let nodes_max = NODE_BYTES_MAX.checked_div(node_bytes).and_then(NonZeroUsize::new);
+        let directory_bytes = device.superblock.block_len() << device.superblock.dir_block_log;
+        let objects = |bytes_max: usize, bytes: usize| {
+            bytes_max.checked_div(bytes).and_then(NonZeroUsize::new).unwrap_or(NonZeroUsize::MIN)
+        };
         Self {
             device,
             inodes: Kept::new(INODES_MAX),
-            tree_nodes: Kept::new(nodes_max.unwrap_or(NonZeroUsize::MIN)),
+            tree_nodes: Kept::new(objects(NODE_BYTES_MAX, node_bytes)),
+            directory_blocks: Kept::new(objects(BLOCK_BYTES_MAX, directory_bytes)),
+            da_blocks: Kept::new(objects(BLOCK_BYTES_MAX, directory_bytes)),
             space: OnceLock::new(),
             is_clean: true,
             finished: Finished::default(),
@@ -101,6 +112,27 @@ impl Xfs {
     pub(crate) fn tree_node(&self, inode: &Inode, block: u64, level: u16) -> Result<Arc<Node>> {
         let key = (inode.number, block, level);
         self.tree_nodes.get_or_read(key, || tree::read(&self.device, inode, block, level))
+    }
+
+    /// Block `number` of the entries of a directory, which `read` reads and verifies.
+    pub(crate) fn directory_block(
+        &self,
+        dir: &Inode,
+        number: u64,
+        read: impl FnOnce() -> Result<Vec<u8>>,
+    ) -> Result<Arc<Vec<u8>>> {
+        self.directory_blocks.get_or_read((dir.number, number), read)
+    }
+
+    /// The block at `block` of a fork, part of a tree, which `read` reads and verifies.
+    pub(crate) fn da_block(
+        &self,
+        inode: &Inode,
+        which: Which,
+        block: u64,
+        read: impl FnOnce() -> Result<DaBlock>,
+    ) -> Result<Arc<DaBlock>> {
+        self.da_blocks.get_or_read((inode.number, which, block), read)
     }
 
     /// The inode of something that users see.

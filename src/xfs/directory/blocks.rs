@@ -1,5 +1,5 @@
-//! Blocks of entries (Linux `libxfs/xfs_dir2_data.c`, `xfs_dir2_block.c`): several blocks of the file system together, in
-//! the first 32 GiB of the directory.
+//! Blocks of entries (Linux `libxfs/xfs_dir2_data.c`, `xfs_dir2_block.c`): several blocks of the file system together,
+//! in the first 32 GiB of the directory.
 
 use super::entry::{self, ALIGN, Entry};
 use super::layout::{RawBlockTail, RawDataEntry, RawDataUnused, RawLeafEntry};
@@ -12,6 +12,7 @@ use crate::inode::Inode;
 use crate::mapping::{self, BLOCKS_END, Place};
 use crate::verify;
 use std::ops::ControlFlow;
+use std::sync::Arc;
 use vfs::{Error, NodeId, Result};
 use zerocopy::FromBytes;
 
@@ -129,30 +130,40 @@ impl<'a> Blocks<'a> {
         Ok(())
     }
 
-    /// Reads block `number`.
+    /// Block `number`.
     pub(super) fn read(&self, number: u64) -> Result<DataBlock<'_>> {
+        let bytes = self.fs.directory_block(self.dir, number, || self.verified(number))?;
+        let tail = if self.is_single { Some(Tail::parse(&bytes).map_err(|why| self.bad(number, &why))?) } else { None };
+        let end = tail.as_ref().map_or(bytes.len(), |tail| tail.index_at);
+        Ok(DataBlock { blocks: self, number, bytes, end, tail })
+    }
+
+    /// Reads block `number` and verifies what it says of itself.
+    fn verified(&self, number: u64) -> Result<Vec<u8>> {
         let superblock = &self.fs.device.superblock;
-        let what = || format!("{}: block {number} of the directory", self.dir.name());
         if number >= self.count {
-            return Err(corrupt(format!("{}: there are only {}", what(), self.count)));
+            return Err(self.bad(number, &format!("there are only {}", self.count)));
         }
+        let what = || self.name(number);
         let first = self.fs_block(number);
         let blocks = mapping::blocks(self.fs, self.dir, Which::Data, first, self.fs_block(1), &what)?;
-        let blocks = blocks.ok_or_else(|| corrupt(format!("{}: it is missing", what())))?;
+        let blocks = blocks.ok_or_else(|| self.bad(number, "it is missing"))?;
         let (bytes, owner) = (blocks.bytes, self.dir.number.0);
         verify::check_block(superblock, verify::DIR_BLOCK, &bytes, blocks.address, owner, &what)?;
         let magics = if self.is_single { SINGLE_MAGICS } else { DATA_MAGICS };
         let magic = if superblock.features.is_v5() { magics.v5 } else { magics.v4 };
         if array(&bytes, 0) != Some(magic) {
-            return Err(corrupt(format!("{}: it holds something else", what())));
+            return Err(self.bad(number, "it holds something else"));
         }
-        let tail = if self.is_single {
-            Some(Tail::parse(&bytes).map_err(|why| corrupt(format!("{}: {why}", what())))?)
-        } else {
-            None
-        };
-        let end = tail.as_ref().map_or(bytes.len(), |tail| tail.index_at);
-        Ok(DataBlock { blocks: self, number, bytes, end, tail })
+        Ok(bytes)
+    }
+
+    fn name(&self, number: u64) -> String {
+        format!("{}: block {number} of the directory", self.dir.name())
+    }
+
+    fn bad(&self, number: u64, why: &str) -> Error {
+        corrupt(format!("{}: {why}", self.name(number)))
     }
 
     /// Whether there is nothing in the blocks of the file system from `first` up to `end`.
@@ -191,7 +202,7 @@ impl Tail {
 pub(super) struct DataBlock<'a> {
     blocks: &'a Blocks<'a>,
     number: u64,
-    bytes: Vec<u8>,
+    bytes: Arc<Vec<u8>>,
     /// Where the entries end.
     end: usize,
     tail: Option<Tail>,
@@ -269,8 +280,7 @@ impl DataBlock<'_> {
 
     /// An error at byte `at` of the block.
     pub(super) fn bad(&self, at: usize, why: &str) -> Error {
-        let (dir, number) = (self.blocks.dir.name(), self.number);
-        corrupt(format!("{dir}: block {number} of the directory: {why} at byte {at}"))
+        self.blocks.bad(self.number, &format!("{why} at byte {at}"))
     }
 }
 

@@ -34,8 +34,8 @@ pub(super) fn inode_fault(superblock: &Superblock, inode: u64) -> Option<String>
     is_internal.then(|| format!("an entry for inode {inode}, which belongs to the file system itself,"))
 }
 
-/// Bytes of an entry in a block with a name of so many bytes (Linux `xfs_dir2_data_entsize`): the inode number, the length
-/// of the name, the name, its type and the tag.
+/// Bytes of an entry in a block with a name of so many bytes (Linux `xfs_dir2_data_entsize`): the inode number, the
+/// length of the name, the name, its type and the tag.
 pub(super) const fn data_bytes(name_bytes: usize, has_type: bool) -> usize {
     let type_bytes = if has_type { 1 } else { 0 };
     let bytes = name_bytes.saturating_add(8 + 1 + 2).saturating_add(type_bytes);

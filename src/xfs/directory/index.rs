@@ -9,7 +9,7 @@ use crate::da_tree::{DaBlock, DaTree};
 use vfs::{NodeId, Result};
 use zerocopy::FromBytes;
 
-/// Magic numbers of leaves: of the only one, which is also told what is free in the blocks of entries, and of one of many.
+/// Magic numbers of leaves: of the only one, which also says what is free in the blocks of entries, and of one of many.
 const ONLY_LEAF_V4: u16 = 0xD2F1;
 const ONLY_LEAF_V5: u16 = 0x3DF1;
 const LEAF_V4: u16 = 0xD2FF;
@@ -107,8 +107,8 @@ fn leaf_entries<'b>(tree: &DaTree<'_>, number: u64, leaf: &'b DaBlock) -> Result
     Ok(entries)
 }
 
-/// Where the only leaf has the free bytes of each block of entries: two bytes for each, before their number, which is in
-/// the last four (Linux `struct xfs_dir2_leaf_tail`).
+/// Where the only leaf has the free bytes of each block of entries: two bytes for each, before their number, which is
+/// in the last four (Linux `struct xfs_dir2_leaf_tail`).
 fn bests_at(bytes: &[u8]) -> Option<usize> {
     let count_at = bytes.len().checked_sub(4)?;
     let count = usize::try_from(u32_at(bytes, count_at)?).ok()?;
