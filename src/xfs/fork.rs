@@ -58,6 +58,8 @@ pub(crate) enum Fork {
     Extents(Vec<Extent>),
     /// `XFS_DINODE_FMT_BTREE`: the root of a tree of extents.
     Tree(Root),
+    /// `XFS_DINODE_FMT_META_BTREE`: a tree of the realtime part, in a file that no user sees. What is in it is not looked at.
+    Metadata,
 }
 
 /// The root of a block-map tree.
@@ -89,6 +91,7 @@ impl Fork {
                 Ok(Self::Extents(self::extents(records, what)?))
             }
             3 => Root::parse(bytes, what).map(Self::Tree),
+            5 => Ok(Self::Metadata),
             other => Err(bad(format!("format {other} is not known"))),
         }
     }
@@ -169,7 +172,7 @@ mod tests {
         let what = || "it".to_owned();
         assert!(Fork::parse(2, &[0; 32], 3, &what).is_err());
         assert!(Fork::parse(2, &[0; 32], u64::MAX, &what).is_err());
-        assert!(Fork::parse(4, &[0; 32], 0, &what).is_err());
+        assert!(Fork::parse(6, &[0; 32], 0, &what).is_err());
         for (level, count) in [(0_u16, 1_u16), (1, 0), (1, 3), (17, 1)] {
             let root = [&level.to_be_bytes()[..], &count.to_be_bytes(), &[0; 40]].concat();
             assert!(Fork::parse(3, &root, 0, &what).is_err(), "{level} {count}");

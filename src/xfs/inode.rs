@@ -276,6 +276,9 @@ fn attributes_of(
         (FileType::Regular | FileType::Directory | FileType::Symlink, Fork::Device(_)) => {
             return Err(bad("a device number in the place of data".to_owned()));
         }
+        (_, Fork::Metadata) if v3.is_none_or(|v3| v3.di_flags2.get() & flag2::METADATA == 0) => {
+            return Err(bad("a tree of the file system itself in the place of data".to_owned()));
+        }
         (FileType::Regular, Fork::Local(_)) => return Err(bad("a file with its data in the inode".to_owned())),
         _ => None,
     };

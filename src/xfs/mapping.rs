@@ -50,7 +50,7 @@ fn run_on_disk(fs: &Xfs, inode: &Inode, which: Which, logical: u64) -> Result<Ru
         return Err(corrupt(format!("{}: block {logical} is more than a file can have", inode.name())));
     }
     let found = match inode.fork(which) {
-        None | Some(Fork::Device(_) | Fork::Local(_)) => Around::default(),
+        None | Some(Fork::Device(_) | Fork::Local(_) | Fork::Metadata) => Around::default(),
         Some(Fork::Extents(extents)) => around(extents, logical, BLOCKS_END),
         Some(Fork::Tree(root)) => in_tree(fs, inode, root, logical)?,
     };

@@ -24,7 +24,7 @@ pub(crate) fn target(fs: &Xfs, inode: &Inode) -> Result<Vec<u8>> {
     let target = match &inode.data {
         Fork::Local(data) => data.get(..bytes).map(<[u8]>::to_vec),
         Fork::Extents(_) | Fork::Tree(_) => Some(remote(fs, inode, bytes)?),
-        Fork::Device(_) => None,
+        Fork::Device(_) | Fork::Metadata => None,
     };
     let target = target.ok_or_else(|| bad(format!("no room for a link target of {size} bytes")))?;
     if target.contains(&0) {

@@ -138,7 +138,9 @@ impl<'a> Form<'a> {
             Some(Fork::Extents(_) | Fork::Tree(_)) => {
                 Ok(Self::Blocks(DaTree { fs, inode, which: Which::Attributes, root: 0, block_count: 1 }))
             }
-            Some(Fork::Device(_)) => Err(corrupt(format!("{}: a device number for attributes", inode.name()))),
+            Some(Fork::Device(_) | Fork::Metadata) => {
+                Err(corrupt(format!("{}: a device number for attributes", inode.name())))
+            }
         }
     }
 }
