@@ -19,6 +19,8 @@ mod fixture;
 mod fixtures;
 mod flags;
 mod kernel;
+#[path = "../../tests/readers/large_directory.rs"]
+mod large;
 mod large_blocks;
 mod large_directory;
 #[path = "../../tests/readers/manifest.rs"]

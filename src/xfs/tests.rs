@@ -14,6 +14,9 @@ mod fixture;
 mod fixtures;
 mod flags;
 mod kernel;
+#[path = "../../tests/readers/large_directory.rs"]
+mod large;
+mod limits;
 #[path = "../../tests/readers/manifest.rs"]
 mod manifest;
 mod oracle;

@@ -1,6 +1,7 @@
 //! What a file system holds as lines of text, in the words of tests/recipes/manifest.py.
 
 use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::ops::{ControlFlow, Range};
 use vfs::{Attr, Cursor, FileSystem, FileType, NodeId, Result, SegmentKind, Stream, Timestamp};
@@ -52,6 +53,24 @@ fn tree(fs: &dyn FileSystem) -> Result<Vec<String>> {
     }
     found.sort();
     Ok(found.into_iter().map(|(_, line)| line).collect())
+}
+
+/// Lines by path, of everything that can be read without an error.
+#[allow(dead_code, reason = "only readers of logs show half-done changes")]
+pub(crate) fn as_far_as_readable(fs: &dyn FileSystem) -> BTreeMap<String, String> {
+    let (mut found, mut todo) = (BTreeMap::new(), vec![(b".".to_vec(), fs.root())]);
+    while let Some((path, node)) = todo.pop() {
+        if let Ok(line) = line(fs, &path, node) {
+            found.insert(shown(&path), line);
+        }
+        // What was read before the damage is there.
+        let _ = fs.read_dir(node, Cursor::START, &mut |entry| {
+            let path = if path == b"." { entry.name.to_vec() } else { [&path[..], b"/", entry.name].concat() };
+            todo.push((path, entry.node));
+            ControlFlow::Continue(())
+        });
+    }
+    found
 }
 
 type Entry = (Vec<u8>, NodeId, Option<FileType>);

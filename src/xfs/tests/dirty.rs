@@ -1,7 +1,8 @@
 //! Images whose log has to be recovered: against what a kernel made of a copy that it could write to.
 
 use super::fixture::{kernel_manifest, names, open};
-use super::fixtures::assert_same;
+use super::fixtures::{assert_same, check, directory, lines, script};
+use super::kernel::{self, can_make};
 use super::manifest;
 use std::collections::HashSet;
 use vfs::FileSystem;
@@ -44,4 +45,46 @@ fn compare(name: &str) {
     let ours = manifest::of(&fs).unwrap_or_else(|error| panic!("{name}: {error}"));
     let kernel = kernel_manifest(&format!("dirty/{name}"), "manifest.zst");
     assert_same(name, &comparable(&kernel), &comparable(&ours));
+}
+
+/// Lines by path of what is shown as it lies: where the kernel gives an error we may give one as well, or what is there.
+#[test]
+fn without_recovery_the_disk_is_shown_as_it_lies() {
+    for name in names("dirty") {
+        let path = directory("xfs").join(format!("dirty/{name}.norecovery.zst"));
+        if !path.exists() {
+            continue;
+        }
+        let fs = open(&format!("dirty/{name}"), false).unwrap_or_else(|error| panic!("{name}: {error}"));
+        assert!(fs.info().notices.iter().any(|notice| notice.contains("not recovered, as asked")), "{name}");
+        let ours = manifest::as_far_as_readable(&fs);
+        let mut compared = 0;
+        for line in comparable(&kernel_manifest(&format!("dirty/{name}"), "norecovery.zst")) {
+            let path = line.split('\t').next().unwrap().to_owned();
+            if !line.split('\t').any(|field| field == "error") {
+                assert_eq!(ours.get(&path), Some(&line), "{name}");
+                compared += 1;
+            }
+        }
+        assert!(compared > 0, "{name}: nothing was compared");
+    }
+}
+
+/// Images of this machine's kernel, stopped under load without a flush of its log.
+#[test]
+fn logs_of_this_kernel_are_recovered_as_it_does_itself() {
+    let scratch = tempfile::tempdir().unwrap();
+    if !can_make(scratch.path()) {
+        return;
+    }
+    for kind in ["default", "rmapbt", "1k"] {
+        let image = scratch.path().join(kind);
+        let image = image.to_str().unwrap();
+        check(kind, &script("xfs", "dirty.py", &["host", kind, image]));
+        let kernel = lines(&check(kind, &script("xfs", "dirty.py", &["replayed", image])));
+        let fs = kernel::open(image, true).unwrap_or_else(|error| panic!("{kind}: {error}"));
+        assert!(fs.was_in_use(), "{kind}: there is nothing in its log");
+        let ours = manifest::of(&fs).unwrap_or_else(|error| panic!("{kind}: {error}"));
+        assert_same(kind, &comparable(&kernel), &comparable(&ours));
+    }
 }
