@@ -72,7 +72,7 @@ impl Opened {
 /// When its disks cannot be reached. A disk or volume that cannot be read is no error: the report says so.
 pub fn open(point: &RecoveryPoint, options: OpenOptions, progress: Progress<'_>) -> Result<Opened, Error> {
     let cache = Cache::new(options.cache);
-    let reading = options.reading;
+    let reading = options.reading.clone();
     let (source, disks, notices) = Source::open(point, options, progress)?;
     let mut report = Report { source: point.to_string(), notices, ..Report::default() };
     let devices: Vec<_> = disks.into_iter().map(|disk| Attached::new(disk, &cache)).collect();
