@@ -90,7 +90,7 @@ fn copy(from: &[u8], at: usize, to: &mut [u8], to_at: usize, length: usize) -> R
     Ok(())
 }
 
-impl Replay<'_> {
+impl Replay {
     /// Marks all blocks of the block-map tree with this root in an inode as those of inode `owner`
     /// (Linux `xfs_bmbt_change_owner`).
     pub(crate) fn own_tree(&mut self, root: &[u8], owner: u64) -> Result<()> {

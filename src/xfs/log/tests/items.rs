@@ -170,6 +170,28 @@ fn new_inodes_are_made_unless_their_buffer_was_freed() {
     assert!(after.bytes[16 * 4096..][..4096].iter().all(|byte| *byte == 0));
 }
 
+#[test]
+fn inodes_may_be_in_what_a_file_system_has_grown_by() {
+    const SUPERBLOCK: u16 = 18 << 11;
+    let grown = volume(5);
+    let mut before = grown.clone();
+    before[8..16].copy_from_slice(&128_u64.to_be_bytes());
+    before[88..92].copy_from_slice(&2_u32.to_be_bytes());
+    seal(&mut before[..512], 224);
+    let mut in_group_3 = create(16);
+    in_group_3[0][4..8].copy_from_slice(&3_u32.to_be_bytes());
+    let mut log = Log::new(1024);
+    let early = { log.clone() };
+    log.commit(&[buffer(0, 1, SUPERBLOCK, &[(0, grown[..512].to_vec())])]);
+    log.commit(&[in_group_3.clone()]);
+    let after = recover_over(&before, &log).unwrap().bytes;
+    assert!(after[(3 * 64 + 16) * 4096..].starts_with(b"IN"));
+    assert_eq!(superblock(&after).ag_count, 4);
+    let mut log = early;
+    log.commit(&[in_group_3]);
+    assert!(recover_over(&before, &log).is_err());
+}
+
 /// A block of a tree of free space, with this log sequence number.
 fn tree_block(lsn: u64) -> Vec<u8> {
     let mut block = vec![0; 4096];
