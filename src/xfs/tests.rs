@@ -13,6 +13,7 @@ mod fixture;
 #[path = "../../tests/readers/fixtures.rs"]
 mod fixtures;
 mod flags;
+mod intents;
 mod kernel;
 #[path = "../../tests/readers/large_directory.rs"]
 mod large;

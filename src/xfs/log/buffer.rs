@@ -5,6 +5,7 @@ use super::replay::Replay;
 use super::stamp::{self, Finish, put_checksum};
 use crate::bytes::{array, u32_at};
 use crate::error::corrupt;
+use crate::superblock::Superblock;
 use std::ops::Range;
 use vfs::Result;
 
@@ -28,6 +29,8 @@ const MAP_OFFSET: usize = 20;
 const NEXT_UNLINKED: usize = 96;
 /// Byte of `di_crc` in an inode of version 3.
 pub(crate) const INODE_CRC: usize = 100;
+/// Byte of `sb_crc` in a superblock.
+const SUPERBLOCK_CRC: usize = 224;
 pub(crate) const INODE_MAGIC: [u8; 2] = *b"IN";
 
 /// `struct xfs_buf_log_format`.
@@ -103,7 +106,7 @@ impl BufferFormat {
     }
 }
 
-impl Replay<'_> {
+impl Replay {
     /// Linux `xlog_recover_buf_commit_pass2`.
     pub(crate) fn buffer(&mut self, item: &Item<'_>, lsn: u64) -> Result<()> {
         let format = BufferFormat::parse(item)?;
@@ -117,7 +120,7 @@ impl Replay<'_> {
         }
         let pieces = format.pieces(item)?;
         let old = self.volume.read(sector, sectors.into())?;
-        if stamp::lsn_of(self.superblock, &old, format.kind()).is_some_and(|found| found >= lsn) {
+        if stamp::lsn_of(&self.superblock, &old, format.kind()).is_some_and(|found| found >= lsn) {
             return Ok(());
         }
         let mut new = old.clone();
@@ -129,11 +132,25 @@ impl Replay<'_> {
                 new.get_mut(place).ok_or_else(cut_short)?.copy_from_slice(bytes);
             }
             if quota_types == 0 {
-                let finish = Finish::of(self.superblock, &new, format.kind());
+                let finish = Finish::of(&self.superblock, &new, format.kind());
                 self.finish_later(sector, sectors.into(), finish, Some(lsn));
             }
         }
+        if sector == 0 {
+            self.grow(&new);
+        }
         self.volume.write(sector, &old, &new, &mut self.memory)
+    }
+
+    /// Takes the size of the file system from a replayed superblock: what comes after it may lie in what was added
+    /// (Linux `xlog_recover_do_primary_sb_buffer`).
+    fn grow(&mut self, sector: &[u8]) {
+        let mut sector = sector.to_vec();
+        put_checksum(&mut sector, SUPERBLOCK_CRC);
+        // One that is damaged is found so when it is read after the recovery.
+        if let Ok(superblock) = Superblock::parse(&sector) {
+            (self.superblock.blocks, self.superblock.ag_count) = (superblock.blocks, superblock.ag_count);
+        }
     }
 
     /// Of a buffer of inodes only the links of the lists of unlinked inodes are replayed: what else is in it was logged

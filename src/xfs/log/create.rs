@@ -35,11 +35,11 @@ impl Create {
 /// Inodes that are made at once (`XFS_INODES_PER_CHUNK`).
 const CHUNK_INODES: u64 = 64;
 
-impl Replay<'_> {
+impl Replay {
     /// Linux `xlog_recover_icreate_commit_pass2`.
     pub(crate) fn inode_create(&mut self, item: &Item<'_>) -> Result<()> {
         let create = Create::parse(item)?;
-        let superblock = self.superblock;
+        let superblock = &self.superblock;
         let per_block_log = superblock.inodes_per_block_log();
         let whole = CHUNK_INODES.max(1 << per_block_log) >> per_block_log;
         let sparse = u64::from(superblock.sparse_inode_blocks);

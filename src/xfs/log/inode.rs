@@ -93,7 +93,7 @@ impl Forks {
     }
 }
 
-impl Replay<'_> {
+impl Replay {
     /// Linux `xlog_recover_inode_commit_pass2`.
     pub(crate) fn inode(&mut self, item: &Item<'_>, lsn: u64) -> Result<()> {
         /// Of a buffer of inodes, in sectors of 512 bytes: 64 KiB.

@@ -130,6 +130,10 @@ pub(crate) struct Intents {
     count: u64,
 }
 
+/// Items that say that an intent is done.
+const DONE: [u16; 9] =
+    [kind::EFD, kind::RUD, kind::CUD, kind::BUD, kind::ATTRD, kind::XMD, kind::EFD_RT, kind::RUD_RT, kind::CUD_RT];
+
 struct Waiting {
     intent: Intent,
     memory: usize,
@@ -139,14 +143,11 @@ impl Intents {
     /// Takes an item that is an intent or says that one is done; an error when it is something else.
     pub(crate) fn take(&mut self, item: &Item<'_>, memory: &mut Memory) -> Result<()> {
         let item_kind = item.kind()?;
-        let begun = match item_kind {
-            kind::EFD | kind::RUD | kind::CUD | kind::BUD | kind::ATTRD | kind::XMD => Some(item_kind.wrapping_sub(1)),
-            kind::EFD_RT | kind::RUD_RT | kind::CUD_RT => Some(item_kind.wrapping_sub(1)),
-            _ => None,
-        };
+        // What says that an intent is done has the number behind that of the intent.
+        let is_done = DONE.contains(&item_kind);
         let id = item.format(16)?.u64(8)?;
-        if let Some(begun) = begun {
-            self.done(begun, id, memory);
+        if is_done {
+            self.done(item_kind.wrapping_sub(1), id, memory);
             return Ok(());
         }
         let intent = parse(item, item_kind)?;

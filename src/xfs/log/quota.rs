@@ -44,7 +44,7 @@ pub(crate) fn switched_off(item: &Item<'_>) -> Result<u8> {
     Ok(counted(u16::try_from(flags & u32::from(u16::MAX)).unwrap_or(0)))
 }
 
-impl Replay<'_> {
+impl Replay {
     /// Whether quotas of one of these types are replayed.
     pub(crate) fn quotas_are_replayed(&self, types: u8) -> bool {
         self.quotas.replayed & types != 0

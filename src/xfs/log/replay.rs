@@ -88,8 +88,9 @@ struct Unfinished {
 }
 
 /// The second pass.
-pub(crate) struct Replay<'a> {
-    pub(crate) superblock: &'a Superblock,
+pub(crate) struct Replay {
+    /// As the log has it so far: a file system may have grown.
+    pub(crate) superblock: Superblock,
     pub(crate) cancelled: Cancelled,
     pub(crate) quotas: Quotas,
     pub(crate) volume: Volume,
@@ -112,9 +113,9 @@ pub(crate) struct Replayed {
     pub(crate) notices: Vec<String>,
 }
 
-impl<'a> Replay<'a> {
+impl Replay {
     pub(crate) fn new(
-        superblock: &'a Superblock,
+        superblock: &Superblock,
         data: &Arc<dyn ReadAt>,
         first: FirstPass,
         quotas: Quotas,
@@ -122,7 +123,7 @@ impl<'a> Replay<'a> {
         memory: Memory,
     ) -> Self {
         Self {
-            superblock,
+            superblock: superblock.clone(),
             cancelled: first.cancelled,
             quotas,
             volume: Volume::new(Arc::clone(data)),

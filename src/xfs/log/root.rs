@@ -90,7 +90,7 @@ fn copy(from: &[u8], at: usize, to: &mut [u8], to_at: usize, length: usize) -> R
     Ok(())
 }
 
-impl Replay<'_> {
+impl Replay {
     /// Marks all blocks of the block-map tree with this root in an inode as those of inode `owner`
     /// (Linux `xfs_bmbt_change_owner`).
     pub(crate) fn own_tree(&mut self, root: &[u8], owner: u64) -> Result<()> {
@@ -150,4 +150,43 @@ fn pointers(block: &[u8], shape: Shape, count_at: usize) -> Vec<u64> {
     let count = usize::from(u16_at(block, count_at).unwrap_or(0)).min(most);
     let first = shape.header.saturating_add(most.saturating_mul(shape.key));
     (0..count).filter_map(|number| u64_at(block, first.saturating_add(number.saturating_mul(POINTER)))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_root_is_written_with_its_pointers_behind_the_room_for_keys() {
+        // In a block: a header of 72 bytes, keys 1 and 2, pointers 3 and 4.
+        let mut logged = vec![0; 72];
+        logged[4..8].copy_from_slice(&[0, 1, 0, 2]);
+        (1..=4_u64).for_each(|number| logged.extend(number.to_be_bytes()));
+        let mut fork = vec![0; 100];
+        put(Shape::block_map(true), &logged, &mut fork).unwrap();
+        let number = |at: usize| u64_at(&fork, at).unwrap();
+        // Room for 6 of each.
+        assert_eq!((&fork[..4], number(4), number(12), number(52), number(60)), (&[0, 1, 0, 2][..], 1, 2, 3, 4));
+        assert!(put(Shape::block_map(true), &logged[..100], &mut fork).is_err());
+        assert!(put(Shape::block_map(true), &logged, &mut [0; 30]).is_err());
+        assert!(put(Shape::block_map(false), &[0, 0, 0, 0, 0, 1, 255, 255], &mut fork).is_err());
+    }
+
+    #[test]
+    fn references_of_a_realtime_group_have_more_room_for_keys_than_they_take() {
+        let mut inode = vec![0; 8];
+        inode[5..8].copy_from_slice(&[5, 0, 8]);
+        let shape = shape(&inode, true).unwrap();
+        let mut logged = vec![0; 72];
+        logged[4..8].copy_from_slice(&[0, 1, 0, 1]);
+        logged.extend([7; 4]);
+        logged.extend([9; 8]);
+        let mut fork = vec![0; 4 + 3 * 16];
+        put(shape, &logged, &mut fork).unwrap();
+        assert_eq!((&fork[4..8], &fork[16..24]), (&[7; 4][..], &[9; 8][..]));
+        // A leaf: records of 12 bytes.
+        logged[5] = 0;
+        put(shape, &logged, &mut fork).unwrap();
+        assert_eq!(fork[4..16], logged[72..84]);
+    }
 }

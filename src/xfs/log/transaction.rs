@@ -137,15 +137,14 @@ impl Transactions {
             let (bytes, after) = after.split_at_checked(length).ok_or_else(|| bad("is longer than its record"))?;
             rest = after;
             let id = raw.oh_tid.get();
-            if !self.begun.contains_key(&id) {
-                if raw.oh_flags & operation::START != 0 {
-                    memory.take(TRANSACTION_OVERHEAD)?;
-                    self.begun.insert(id, Transaction::new(header.lsn, order));
-                }
-                // Others belong to a transaction that began before the log does.
-                continue;
+            let is_begun = self.begun.contains_key(&id);
+            if is_begun {
+                self.operation(id, raw.oh_flags, bytes, memory, each)?;
+            } else if raw.oh_flags & operation::START != 0 {
+                memory.take(TRANSACTION_OVERHEAD)?;
+                self.begun.insert(id, Transaction::new(header.lsn, order));
             }
-            self.operation(id, raw.oh_flags, bytes, memory, each)?;
+            // Others belong to a transaction that began before the log does.
         }
         Ok(())
     }
