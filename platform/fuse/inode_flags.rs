@@ -59,8 +59,10 @@ impl Question {
 
 /// `struct fsxattr`: flags, extent size hint, number of extents, project, hint for copies on write, 8 bytes of nothing.
 fn fsxattr(of: &NodeFlags) -> Vec<u8> {
-    let xflags = XFLAGS.iter().filter(|(flag, _)| of.flags & flag != 0).fold(0, |all, (_, xflag)| all | xflag);
-    let mut answer = [xflags, of.extent_size_hint, 0, of.project, 0].map(u32::to_ne_bytes).concat();
+    let derived = || XFLAGS.iter().filter(|(flag, _)| of.flags & flag != 0).fold(0, |all, (_, xflag)| all | xflag);
+    let xflags = of.extended.unwrap_or_else(derived);
+    let mut answer =
+        [xflags, of.extent_size_hint, 0, of.project, of.cow_extent_size_hint].map(u32::to_ne_bytes).concat();
     answer.extend_from_slice(&[0; 8]);
     answer
 }
@@ -89,10 +91,14 @@ mod tests {
 
     #[test]
     fn the_long_form_has_the_kernels_layout() {
-        let flags = NodeFlags { flags: !0, generation: 7, project: 42, extent_size_hint: 4096 };
+        let flags = NodeFlags { flags: !0, generation: 7, project: 42, extent_size_hint: 4096, ..NodeFlags::default() };
         let answer = Question::Extended.answer(&flags);
         let words: Vec<_> = answer.chunks(4).map(|word| u32::from_ne_bytes(word.try_into().unwrap())).collect();
         assert_eq!(words, [0x2_82F8, 4096, 0, 42, 0, 0, 0]);
+        let said = NodeFlags { extended: Some(0x8000_0801), cow_extent_size_hint: 8192, ..flags };
+        let answer = Question::Extended.answer(&said);
+        let words: Vec<_> = answer.chunks(4).map(|word| u32::from_ne_bytes(word.try_into().unwrap())).collect();
+        assert_eq!(words, [0x8000_0801, 4096, 0, 42, 8192, 0, 0]);
         assert_eq!(Question::Flags.answer(&flags), [0xFF; 4]);
         assert_eq!(Question::Generation.answer(&flags), 7_u32.to_ne_bytes());
     }

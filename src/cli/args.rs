@@ -2,6 +2,7 @@
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use serde::{Deserialize, Serialize};
+use session::{Companion, Role};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -86,6 +87,32 @@ pub(crate) struct SourceOptions {
     /// Show file systems that were in use as they lie on the disk, without what their journals hold
     #[arg(long, help_heading = "Reading")]
     pub(crate) no_replay: bool,
+
+    /// This volume holds the log or journal of a file system on another one, where its UUID does not say so. Volumes are
+    /// written DISK or DISK:PARTITION, with the numbers that 'volumes' shows
+    #[arg(long, value_name = "[FS=]VOLUME", value_parser = log_device, help_heading = "Reading")]
+    pub(crate) log_device: Vec<String>,
+
+    /// This volume holds the realtime files of an XFS file system on another one, where its UUID does not say so
+    #[arg(long, value_name = "[FS=]VOLUME", value_parser = realtime_device, help_heading = "Reading")]
+    pub(crate) realtime_device: Vec<String>,
+}
+
+impl SourceOptions {
+    /// What is said of volumes that belong to file systems on others.
+    pub(crate) fn companions(&self) -> Result<Vec<Companion>, String> {
+        let of = |role, given: &[String]| given.iter().map(|text| Companion::parse(role, text)).collect::<Vec<_>>();
+        [of(Role::Log, &self.log_device), of(Role::Realtime, &self.realtime_device)].into_iter().flatten().collect()
+    }
+}
+
+/// Checks what a job is later told in the same words.
+fn log_device(text: &str) -> Result<String, String> {
+    Companion::parse(Role::Log, text).map(|_| text.to_owned())
+}
+
+fn realtime_device(text: &str) -> Result<String, String> {
+    Companion::parse(Role::Realtime, text).map(|_| text.to_owned())
 }
 
 /// How the target is reached, and who each side has to be.

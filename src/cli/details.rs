@@ -12,18 +12,24 @@ pub(crate) fn text(report: &Report) -> String {
 
 fn paragraph(volume: &VolumeReport, details: &FileSystemReport) -> String {
     let or_none = |text: &Option<String>| text.as_deref().map_or_else(|| "none".to_owned(), printable);
-    let lines = [
+    let identity = [
         ("label", or_none(&volume.label)),
         ("UUID", or_none(&volume.uuid)),
         ("state", details.state.join(", ").replace('-', " ")),
+    ];
+    let history = [
         ("last mounted at", or_none(&details.last_mount_path)),
         ("last mount", time(details.last_mount_at)),
         ("last write", time(details.last_write_at)),
+    ];
+    let form = [
         ("block size", format!("{} bytes", details.block_size)),
         ("inode size", format!("{} bytes", details.inode_size)),
         ("features", details.features.join(" ")),
     ];
-    let lines = lines.iter().map(|(name, value)| format!("\n  {name:<17}{value}"));
+    // What a format does not record did not "never" happen.
+    let history = history.iter().filter(|_| details.has_history);
+    let lines = identity.iter().chain(history).chain(&form).map(|(name, value)| format!("\n  {name:<17}{value}"));
     format!("\n\n{}:{}", volume.name, lines.collect::<String>())
 }
 

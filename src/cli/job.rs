@@ -107,7 +107,11 @@ impl JobSource {
                 ..block::CacheConfig::default()
             },
             image_block_size,
-            reading: session::ReadingOptions { replay: !self.options.no_replay, verify: self.verify },
+            reading: session::ReadingOptions {
+                replay: !self.options.no_replay,
+                verify: self.verify,
+                companions: self.options.companions().map_err(Failure::usage)?,
+            },
         })
     }
 }

@@ -6,7 +6,7 @@ use crate::features::Features;
 use crate::state::states;
 use crate::superblock::{self, SUPERBLOCK_BYTES, SUPERBLOCK_OFFSET};
 use block::ReadAt;
-use vfs::{Description, Error, ErrorKind, Result, Timestamp};
+use vfs::{Description, Error, ErrorKind, History, Result, Timestamp};
 
 /// What the file system on `volume` says of itself.
 ///
@@ -36,9 +36,11 @@ pub fn describe(volume: &dyn ReadAt) -> Result<Description> {
         inode_size,
         features: features.names(),
         state: states(raw, features),
-        last_mount_path: superblock::text(&raw.s_last_mounted),
-        last_mount: time(mount_high, raw.s_mtime.get()),
-        last_write: time(write_high, raw.s_wtime.get()),
+        history: Some(History {
+            last_mount_path: superblock::text(&raw.s_last_mounted),
+            last_mount: time(mount_high, raw.s_mtime.get()),
+            last_write: time(write_high, raw.s_wtime.get()),
+        }),
     })
 }
 
@@ -68,8 +70,8 @@ mod tests {
     fn a_superblock_without_anything_is_clean_and_says_nothing() {
         let description = described(&[]).unwrap();
         assert_eq!((description.block_size, description.inode_size), (1024, 256));
-        assert_eq!((description.label, description.last_mount_path), (None, None));
-        assert_eq!((description.last_mount, description.last_write), (None, None));
+        assert_eq!(description.label, None);
+        assert_eq!(description.history, Some(History { last_mount_path: None, last_mount: None, last_write: None }));
         assert_eq!((description.features, description.state), (Vec::new(), vec![State::Clean]));
     }
 
@@ -97,11 +99,12 @@ mod tests {
             (0x88, b"/srv/\xFF"),
         ]);
         let description = description.unwrap();
-        assert_eq!(description.last_mount.map(|time| time.seconds), Some(4 << 32 | 1));
-        assert_eq!(description.last_write.map(|time| time.seconds), Some(3 << 32 | 2));
+        let history = description.history.unwrap();
+        assert_eq!(history.last_mount.map(|time| time.seconds), Some(4 << 32 | 1));
+        assert_eq!(history.last_write.map(|time| time.seconds), Some(3 << 32 | 2));
         assert_eq!(description.features, ["casefold", "incompat:0x800000"]);
         assert_eq!(description.label.as_deref(), Some("home"));
-        assert_eq!(description.last_mount_path.as_deref(), Some("/srv/\u{FFFD}"));
+        assert_eq!(history.last_mount_path.as_deref(), Some("/srv/\u{FFFD}"));
     }
 
     #[test]

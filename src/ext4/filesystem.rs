@@ -10,7 +10,6 @@ use crate::extent::{self, Node};
 use crate::fast_commit::FastCommits;
 use crate::file;
 use crate::inode::{Inode, ROOT, flag};
-use crate::kept::Kept;
 use crate::mapping;
 use crate::options::OpenOptions;
 use crate::orphans::Orphans;
@@ -23,8 +22,8 @@ use std::num::NonZeroUsize;
 use std::ops::{ControlFlow, Range};
 use std::sync::{Arc, OnceLock};
 use vfs::{
-    Acl, Attr, Cursor, DirEntry, Error, ErrorKind, FileSystem, FileType, FsInfo, NodeFlags, NodeId, Result, Segment,
-    Stream,
+    Acl, Attr, Cursor, DirEntry, Error, ErrorKind, FileSystem, FileType, FsInfo, Kept, NodeFlags, NodeId, Result,
+    Segment, Stream,
 };
 
 /// Inodes that are kept decoded, and bytes of them: the format allows inodes as large as a block.

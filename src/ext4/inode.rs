@@ -101,7 +101,7 @@ impl Inode {
             flags: self.flags & flag::VISIBLE & !hidden,
             generation: self.generation,
             project: self.project,
-            extent_size_hint: 0,
+            ..NodeFlags::default()
         }
     }
 

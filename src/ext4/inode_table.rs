@@ -2,11 +2,10 @@
 
 use crate::device::Device;
 use crate::group;
-use crate::kept::Kept;
 use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
 use std::ops::Range;
-use vfs::{Error, ErrorKind, NodeId, Result};
+use vfs::{Error, ErrorKind, Kept, NodeId, Result};
 
 /// Bytes that are read at a time; a power of two, and at least a block.
 const RUN_BYTES: u64 = 1 << 16;

@@ -32,7 +32,6 @@ mod inline;
 mod inode;
 mod inode_table;
 mod journal;
-mod kept;
 mod layout;
 mod mapping;
 mod options;

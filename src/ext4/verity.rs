@@ -10,12 +10,11 @@ use crate::error::corrupt;
 use crate::file;
 use crate::filesystem::Ext4;
 use crate::inode::Inode;
-use crate::kept::Kept;
 use crate::mapping::{self, Place};
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use tree::{DESCRIPTOR_BYTES, Tree};
-use vfs::{NodeId, Result};
+use vfs::{Kept, NodeId, Result};
 
 /// The Merkle tree begins at the first multiple of this behind the data.
 const METADATA_ALIGNMENT: u64 = 65_536;

@@ -8,8 +8,15 @@ use block::{ReadAt, ReadError, ReadErrorKind};
 pub(crate) enum Content {
     /// ext2, ext3 or ext4.
     Ext,
-    /// The external journal of an ext3 or ext4 file system.
-    Journal,
+    /// XFS.
+    Xfs,
+    /// A part of a file system on another volume: there are no files in it.
+    Companion {
+        /// The name that `blkid` gives it.
+        format: &'static str,
+        /// It in words.
+        name: &'static str,
+    },
     /// A file system, or a part of a volume, that fr-mount does not read (yet).
     Foreign {
         /// The name that `blkid` gives it.
@@ -55,7 +62,6 @@ const MEMBERS: &[Signature] = &[
 
 /// File systems of others.
 const FILE_SYSTEMS: &[Signature] = &[
-    signature(0, b"XFSB", "xfs", "an XFS file system"),
     signature(3, b"NTFS    ", "ntfs", "an NTFS file system"),
     signature(3, b"ReFS\0\0\0\0", "ReFS", "a ReFS file system"),
     signature(3, b"EXFAT   ", "exfat", "an exFAT file system"),
@@ -78,10 +84,13 @@ pub(crate) fn content(volume: &dyn ReadAt) -> Result<Content, ReadError> {
         return Ok(found);
     }
     if ext4::journal_device(volume)?.is_some() {
-        return Ok(Content::Journal);
+        return Ok(companion("jbd", "the journal of a file system on another volume"));
     }
     if ext4::probe(volume)? {
         return Ok(Content::Ext);
+    }
+    if xfs::probe(volume)? {
+        return Ok(Content::Xfs);
     }
     if let Some(found) = first_match(volume, FILE_SYSTEMS)? {
         return Ok(found);
@@ -89,8 +98,18 @@ pub(crate) fn content(volume: &dyn ReadAt) -> Result<Content, ReadError> {
     if is_swap(volume)? {
         return Ok(Content::Swap);
     }
+    if xfs::realtime_device(volume)?.is_some() {
+        return Ok(companion("xfs_realtime", "the realtime files of an XFS file system on another volume"));
+    }
+    if xfs::log_device(volume)?.is_some() {
+        return Ok(companion("xfs_external_log", "the log of an XFS file system on another volume"));
+    }
     // Only where nothing else is: an overwritten file system may have left copies of its superblock behind.
     Ok(if ext4::probe_copies(volume)? { Content::Ext } else { Content::Unknown })
+}
+
+const fn companion(format: &'static str, name: &'static str) -> Content {
+    Content::Companion { format, name }
 }
 
 fn first_match(volume: &dyn ReadAt, signatures: &[Signature]) -> Result<Option<Content>, ReadError> {

@@ -7,19 +7,23 @@
     allow(clippy::as_conversions, clippy::arithmetic_side_effects, reason = "tests compute on known data")
 )]
 
+mod companion;
 mod detect;
 mod error;
 mod lifecycle;
 mod lun_disk;
 mod names;
 mod open;
+mod reading;
 mod record;
 mod report;
 mod source;
 mod sys;
 
+pub use companion::{Companion, Position, Role};
 pub use error::{Error, ErrorKind};
 pub use lifecycle::{Action, EndReason, Event, Lifecycle};
-pub use open::{OpenOptions, OpenVolume, Opened, Progress, ReadingOptions, open};
+pub use open::{OpenOptions, OpenVolume, Opened, Progress, open};
+pub use reading::ReadingOptions;
 pub use record::{Kept, Record, RecordedVolume, StateDir};
 pub use report::{DiskReport, FileSystemReport, PartitionReport, Report, VolumeReport, VolumeState};

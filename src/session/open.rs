@@ -1,9 +1,11 @@
 //! Builds the chain bottom up: source, disks behind one cache, partitions, file systems.
 
+use crate::companion;
 use crate::detect::{self, Content};
 use crate::names::{self, Candidate};
+use crate::reading::{self, Reading, ReadingOptions};
 use crate::source::{Source, SourceDisk};
-use crate::{DiskReport, Error, FileSystemReport, PartitionReport, Report, VolumeReport, VolumeState};
+use crate::{DiskReport, Error, ErrorKind, FileSystemReport, PartitionReport, Report, VolumeReport, VolumeState};
 use block::{Cache, CacheConfig, CachedDisk, ReadAt, ReadError};
 use bundle::RecoveryPoint;
 use std::sync::Arc;
@@ -22,15 +24,6 @@ pub struct OpenOptions {
     pub image_block_size: block::BlockSize,
     /// How file systems are opened.
     pub reading: ReadingOptions,
-}
-
-/// How file systems are opened.
-#[derive(Clone, Copy, Debug)]
-pub struct ReadingOptions {
-    /// Whether journals that still hold changes are replayed, in memory.
-    pub replay: bool,
-    /// Whether files that carry a hash tree (fs-verity) are checked against it when they are read.
-    pub verify: bool,
 }
 
 /// Is told, in words, what is being done.
@@ -86,8 +79,14 @@ pub fn open(point: &RecoveryPoint, options: OpenOptions, progress: Progress<'_>)
     progress("reading partition tables");
     let found = volume::scan(&devices.iter().map(Attached::device).collect::<Vec<_>>());
     report.notices.extend(found.notices.iter().cloned());
+    if let Some(position) = companion::unknown(&reading.companions, &found) {
+        let message = format!(
+            "there is no volume {position} in it: 'fr-mount volumes' shows the numbers of disks and partitions"
+        );
+        return Err(Error::new(ErrorKind::Config, message));
+    }
     report.disks = devices.iter().enumerate().map(|(index, disk)| disk.report(index, &found)).collect();
-    let volumes = read_volumes(&devices, &found, reading, &mut report, progress);
+    let volumes = read_volumes(&devices, &found, &reading, &mut report, progress);
     Ok(Opened { report, volumes, source })
 }
 
@@ -125,14 +124,13 @@ impl Attached {
 /// What a volume turned out to be.
 struct Finding {
     content: Result<Content, ReadError>,
-    file_system: Option<vfs::Result<Arc<dyn FileSystem>>>,
-    description: Option<Description>,
+    reading: Option<Reading>,
 }
 
 fn read_volumes(
     devices: &[Attached],
     found: &Scan,
-    reading: ReadingOptions,
+    reading: &ReadingOptions,
     report: &mut Report,
     progress: Progress<'_>,
 ) -> Vec<OpenVolume> {
@@ -150,7 +148,7 @@ fn read_volumes(
     for ((volume, finding), name) in found.volumes.iter().zip(findings).zip(names) {
         let index = report.volumes.len();
         report.volumes.push(volume_report(volume, &finding, name.clone()));
-        if let Some(Ok(file_system)) = finding.file_system {
+        if let Some(Ok(file_system)) = finding.reading.map(|reading| reading.file_system) {
             open.push(OpenVolume { index, name, file_system });
         }
     }
@@ -161,7 +159,7 @@ fn find(
     volume: &Volume,
     devices: &[Attached],
     found: &Scan,
-    reading: ReadingOptions,
+    reading: &ReadingOptions,
     progress: Progress<'_>,
 ) -> Finding {
     let number = volume.partition.map_or_else(String::new, |number| format!(" partition {number}"));
@@ -171,25 +169,8 @@ fn find(
         Ok(false) => detect::content(volume.data.as_ref()),
         Err(error) => Err(error),
     };
-    let is_ext = matches!(content, Ok(Content::Ext));
-    let file_system = is_ext.then(|| open_ext4(volume, found, reading));
-    // A damaged superblock describes nothing, and its copies do not know in what state it was left.
-    let description = if is_ext { ext4::describe(volume.data.as_ref()).ok() } else { None };
-    Finding { content, file_system, description }
-}
-
-fn open_ext4(volume: &Volume, found: &Scan, reading: ReadingOptions) -> vfs::Result<Arc<dyn FileSystem>> {
-    let journal = ext4_journal(volume, found);
-    let options = ext4::OpenOptions { replay: reading.replay, journal, verify: reading.verify };
-    Ok(Arc::new(ext4::Ext4::open_with(&volume.data, &options)?))
-}
-
-/// The volume that holds the journal of the file system on this one, if it is elsewhere. A volume that cannot be read is
-/// none: whoever needs its journal is told that it is missing.
-fn ext4_journal(volume: &Volume, found: &Scan) -> Option<Arc<dyn ReadAt>> {
-    let wanted = ext4::external_journal(volume.data.as_ref()).ok()??;
-    let is_journal = |other: &&Volume| ext4::journal_device(other.data.as_ref()).is_ok_and(|uuid| uuid == Some(wanted));
-    found.volumes.iter().find(is_journal).map(|journal| Arc::clone(&journal.data))
+    let reading = content.as_ref().ok().and_then(|content| reading::open(*content, volume, found, reading));
+    Finding { content, reading }
 }
 
 /// Whether the disk that holds this volume belongs, as a whole, to an md array: then its partitions are the array's,
@@ -207,12 +188,12 @@ fn whole_disk_is_member(volume: &Volume, devices: &[Attached], found: &Scan) -> 
 }
 
 fn info(finding: &Finding) -> Option<vfs::FsInfo> {
-    finding.file_system.as_ref()?.as_ref().ok().map(|file_system| file_system.info())
+    finding.reading.as_ref()?.file_system.as_ref().ok().map(|file_system| file_system.info())
 }
 
 fn volume_report(volume: &Volume, finding: &Finding, name: String) -> VolumeReport {
     let info = info(finding);
-    let description = finding.description.as_ref();
+    let description = finding.reading.as_ref().and_then(|reading| reading.description.as_ref());
     let (label, uuid) = info.as_ref().map(|info| (info.label.clone(), info.uuid.clone())).unwrap_or_default();
     let (format, state) = describe(finding);
     let format = info.as_ref().map(|info| info.format).or(format).map(ToOwned::to_owned);
@@ -237,31 +218,35 @@ fn volume_report(volume: &Volume, finding: &Finding, name: String) -> VolumeRepo
 }
 
 fn file_system_report(of: &Description) -> FileSystemReport {
+    let history = of.history.as_ref();
     FileSystemReport {
         block_size: of.block_size,
         inode_size: of.inode_size,
         features: of.features.clone(),
         state: of.state.iter().map(|state| state.name().to_owned()).collect(),
-        last_mount_path: of.last_mount_path.clone(),
-        last_mount_at: of.last_mount.map(|time| time.seconds),
-        last_write_at: of.last_write.map(|time| time.seconds),
+        has_history: history.is_some(),
+        last_mount_path: history.and_then(|history| history.last_mount_path.clone()),
+        last_mount_at: history.and_then(|history| history.last_mount).map(|time| time.seconds),
+        last_write_at: history.and_then(|history| history.last_write).map(|time| time.seconds),
     }
 }
 
 /// The format's name and what can be done with the volume.
 fn describe(finding: &Finding) -> (Option<&'static str>, VolumeState) {
-    match (&finding.content, &finding.file_system) {
-        (_, Some(Ok(_))) => (None, VolumeState::Readable),
-        (_, Some(Err(error))) => (Some("ext4"), VolumeState::Unreadable(chain(error))),
-        (Err(error), None) => (None, VolumeState::Unreadable(error.to_string())),
-        (Ok(Content::Foreign { format, name }), None) => {
+    if let Some(reading) = &finding.reading {
+        return match &reading.file_system {
+            Ok(_) => (None, VolumeState::Readable),
+            Err(error) => (Some(reading.format), VolumeState::Unreadable(chain(error))),
+        };
+    }
+    match &finding.content {
+        Err(error) => (None, VolumeState::Unreadable(error.to_string())),
+        Ok(Content::Foreign { format, name }) => {
             (Some(format), VolumeState::Unreadable(format!("{name}, which this version does not read yet")))
         }
-        (Ok(Content::Journal), None) => {
-            (Some("jbd"), VolumeState::NoFileSystem("the journal of a file system on another volume".to_owned()))
-        }
-        (Ok(Content::Swap), None) => (Some("swap"), VolumeState::NoFileSystem("swap space".to_owned())),
-        (Ok(Content::Unknown | Content::Ext), None) => {
+        Ok(Content::Companion { format, name }) => (Some(format), VolumeState::NoFileSystem((*name).to_owned())),
+        Ok(Content::Swap) => (Some("swap"), VolumeState::NoFileSystem("swap space".to_owned())),
+        Ok(Content::Unknown | Content::Ext | Content::Xfs) => {
             (None, VolumeState::NoFileSystem("no file system was recognised".to_owned()))
         }
     }

@@ -69,11 +69,13 @@ pub struct FileSystemReport {
     pub block_size: u32,
     /// Size of an inode in bytes.
     pub inode_size: u32,
-    /// The features that it uses, by the names that `mke2fs` gives them; `incompat:0x40000` and the like for those
-    /// without a name.
+    /// The features that it uses, by the names that `mke2fs` or `mkfs.xfs` gives them; `incompat:0x40000` and the like for
+    /// those without a name.
     pub features: Vec<String>,
     /// `clean`, or what speaks against it: `errors-recorded`, `not-clean`, `journal-to-be-replayed`, `orphans`.
     pub state: Vec<String>,
+    /// Whether the format records what follows; XFS does not.
+    pub has_history: bool,
     /// Where it was mounted last.
     pub last_mount_path: Option<String>,
     /// When it was mounted last, in seconds since 1970.

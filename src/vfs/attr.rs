@@ -46,12 +46,16 @@ pub struct Device {
 pub struct NodeFlags {
     /// Linux `FS_*_FL` bits (`include/uapi/linux/fs.h`): those that the format records and users may see.
     pub flags: u32,
+    /// Linux `FS_XFLAG_*` bits, where the format has more of them than follow from `flags`.
+    pub extended: Option<u32>,
     /// Tells nodes apart that had the same number one after the other; for NFS servers.
     pub generation: u32,
     /// The project whose quota the node counts towards; 0 where the format records none.
     pub project: u32,
     /// In what size extents are best allocated, in bytes; 0 for no wish.
     pub extent_size_hint: u32,
+    /// The same for copies on write.
+    pub cow_extent_size_hint: u32,
 }
 
 /// The attributes of a node, as `stat` shows them.

@@ -18,6 +18,13 @@ pub struct Description {
     pub features: Vec<String>,
     /// The state that it was left in: [`State::Clean`], or everything that speaks against that.
     pub state: Vec<State>,
+    /// Its past, where the format records it.
+    pub history: Option<History>,
+}
+
+/// What a superblock remembers of the use of its file system.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct History {
     /// Where it was mounted last, lossily as text.
     pub last_mount_path: Option<String>,
     /// When it was mounted last.

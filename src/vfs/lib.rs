@@ -8,11 +8,13 @@ mod directory;
 mod error;
 mod file_system;
 mod info;
+mod kept;
 
 pub use acl::{Acl, AclEntry, AclPermissions, AclQualifier, PosixAcl};
 pub use attr::{Attr, Device, FileType, NodeFlags, NodeId, Timestamp};
-pub use description::{Description, State};
+pub use description::{Description, History, State};
 pub use directory::{Cursor, DirEntry};
 pub use error::{Error, ErrorKind, Result};
 pub use file_system::{FileSystem, Segment, SegmentKind, Stream, StreamInfo};
 pub use info::FsInfo;
+pub use kept::Kept;

@@ -1,20 +1,14 @@
 //! A machine that was running when the recovery point was taken: its file systems are shown as after the replay of their
 //! journals, through the mount, and nothing is written.
 
+use crate::support::comparison::{assert_same, mounted, script};
 use crate::support::fr_mount::{Place, exit};
-use crate::support::process::{program, run};
 use crate::support::report::Report;
 use crate::support::{Need, fr_mount, skip_unless};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 
 const NEEDS: &[Need] = &[Need::Root, Need::Fuse, Need::MKFS, Need::PYTHON];
-
-/// Runs a script of tests/fixtures/ext4; what it printed.
-fn script(name: &str, arguments: &[&str]) -> String {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/ext4").join(name);
-    run(program("python3").arg(path).args(arguments))
-}
 
 /// A disk image whose journal has to be replayed.
 struct Dirty {
@@ -24,7 +18,7 @@ struct Dirty {
 impl Dirty {
     fn new(kind: &str) -> Self {
         let dirty = Self { directory: tempfile::tempdir().unwrap() };
-        script("dirty.py", &["image", kind, dirty.image().to_str().unwrap()]);
+        script("ext4/dirty.py", &["image", kind, dirty.image().to_str().unwrap()]);
         dirty
     }
 
@@ -39,41 +33,13 @@ impl Dirty {
 
     /// The lines of names that the kernel shows of a copy.
     fn manifest(&self, how: &str) -> Vec<String> {
-        let lines = script("dirty.py", &[how, self.image().to_str().unwrap()]);
+        let lines = script("ext4/dirty.py", &[how, self.image().to_str().unwrap()]);
         lines.lines().skip(1).map(str::to_owned).collect()
     }
 
     fn bytes(&self) -> Vec<u8> {
         std::fs::read(self.image()).unwrap()
     }
-}
-
-/// Mounts these images and gives the lines of names in the first one's volume.
-fn mounted(options: &[&str], images: &[PathBuf]) -> (Report, Vec<String>) {
-    let place = Place::new();
-    let args = ["--json", "--read-only"].iter().chain(options).map(PathBuf::from);
-    let args = args.chain(images.iter().cloned()).chain([place.mount_point()]);
-    let report: Report = fr_mount(&place, args).assert_ok().json();
-    let path = report.volumes[0].mount_path.clone().expect("the first volume is not mounted");
-    let lines = script("make.py", &["tree", path.to_str().unwrap()]).lines().map(str::to_owned).collect();
-    fr_mount(&place, [PathBuf::from("unmount"), place.mount_point()]).assert_ok();
-    place.assert_nothing_left();
-    (report, lines)
-}
-
-/// A line without the time of creation, which FUSE cannot tell.
-fn comparable(line: &str) -> String {
-    const CREATED: usize = 11;
-    let fields = line.split('\t').enumerate().filter(|(index, _)| *index != CREATED);
-    fields.map(|(_, field)| field).collect::<Vec<_>>().join("\t")
-}
-
-#[track_caller]
-fn assert_same(kernel: &[String], ours: &[String]) {
-    let (kernel, ours): (Vec<_>, Vec<_>) =
-        (kernel.iter().map(|line| comparable(line)).collect(), ours.iter().map(|line| comparable(line)).collect());
-    let differing: Vec<_> = kernel.iter().zip(&ours).filter(|(kernel, ours)| kernel != ours).take(3).collect();
-    assert!(differing.is_empty() && kernel.len() == ours.len(), "kernel and ours differ: {differing:#?}");
 }
 
 #[test]

@@ -24,10 +24,11 @@ const LAYERS: &[Layer] = &[
     layer("fr-volume", &["fr-block"]),
     layer("fr-vfs", &[]),
     layer("fr-ext4", &["fr-block", "fr-vfs"]),
+    layer("fr-xfs", &["fr-block", "fr-vfs"]),
     layer("fr-bundle", &["fr-tunnel"]),
     layer(
         "fr-session",
-        &["fr-tunnel", "fr-iscsi", "fr-block", "fr-image", "fr-volume", "fr-vfs", "fr-ext4", "fr-bundle"],
+        &["fr-tunnel", "fr-iscsi", "fr-block", "fr-image", "fr-volume", "fr-vfs", "fr-ext4", "fr-xfs", "fr-bundle"],
     ),
     layer("fr-target", &["fr-iscsi", "fr-block"]),
     layer("fr-fuse", &["fr-vfs"]),

@@ -50,3 +50,5 @@ mod volumes;
 mod write;
 #[cfg(target_os = "linux")]
 mod xattr;
+#[cfg(target_os = "linux")]
+mod xfs;

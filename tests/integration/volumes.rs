@@ -62,6 +62,7 @@ fn assert_described(image: &Path) -> FileSystem {
     assert_eq!(Some(found.features.iter().map(String::as_str).collect()), dumped.features());
     assert_eq!(volume.label, dumped.text("Filesystem volume name"));
     assert_eq!(volume.uuid, dumped.text("Filesystem UUID"));
+    assert!(found.has_history);
     assert_eq!(found.last_mount_path, dumped.text("Last mounted on"));
     assert_eq!(found.last_mount_at, dumped.time("Last mount time"));
     assert_eq!(found.last_write_at, dumped.time("Last write time"));

@@ -85,6 +85,8 @@ def content(path, size):
                     raise OSError(5, "a file shorter than its size")
                 digest.update(part)
                 start += len(part)
+        # A file may be met again, under another name.
+        os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
         return ",".join("%d-%d" % e for e in extents) or "-", digest.hexdigest()
     finally:
         os.close(fd)

@@ -1,24 +1,19 @@
 //! The images of tests/fixtures/ext4, and that they show what the kernel showed of them.
 
-use super::manifest;
+pub(super) use super::fixtures::assert_same;
+use super::{fixtures, manifest};
 use crate::Ext4;
 use block::{BlockSize, MemoryDisk};
-use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 /// The directory of the fixtures and of the script that made them.
 pub(super) fn directory() -> PathBuf {
-    PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/fixtures/ext4"))
+    fixtures::directory("ext4")
 }
 
 pub(super) fn unpacked(name: &str) -> Vec<u8> {
-    let packed = fs::read(directory().join(name)).unwrap();
-    let mut reader = zstd::Decoder::new(&packed[..]).unwrap();
-    reader.window_log_max(27).unwrap();
-    let mut data = Vec::new();
-    std::io::copy(&mut reader, &mut data).unwrap();
-    data
+    fixtures::unpacked(&directory().join(name))
 }
 
 /// The bytes of an image.
@@ -28,20 +23,12 @@ pub(super) fn image(name: &str) -> Vec<u8> {
 
 /// The lines that the kernel showed of it.
 pub(super) fn kernel_manifest(name: &str) -> Vec<String> {
-    let text = String::from_utf8(unpacked(&format!("{name}.manifest.zst"))).unwrap();
-    text.lines().map(str::to_owned).collect()
+    fixtures::unpacked_lines(&directory().join(format!("{name}.manifest.zst")))
 }
 
 /// The image, opened.
 pub(super) fn open(name: &str) -> Ext4 {
     Ext4::open(Arc::new(MemoryDisk::new(image(name), BlockSize::B512))).unwrap()
-}
-
-/// Fails with the first few lines that differ.
-pub(super) fn assert_same(what: &str, kernel: &[String], ours: &[String]) {
-    let differing: Vec<_> = kernel.iter().zip(ours).filter(|(kernel, ours)| kernel != ours).take(5).collect();
-    assert!(differing.is_empty(), "{what}: kernel and ours differ:\n{differing:#?}");
-    assert_eq!(kernel.len(), ours.len(), "{what}: number of lines");
 }
 
 #[test]

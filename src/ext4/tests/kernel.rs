@@ -1,13 +1,14 @@
 //! Images of many feature sets, made now, against this kernel's loop mount. Needs root and loop devices; says so and
 //! passes otherwise.
 
-use super::fixture::{assert_same, directory};
-use super::manifest;
+use super::fixture::assert_same;
+pub(super) use super::fixtures::{check, skipped};
+use super::{fixtures, manifest};
 use crate::Ext4;
 use block::{BlockSize, MemoryDisk};
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::Output;
 use std::sync::Arc;
 
 /// What mke2fs is told, what debugfs is told before and (behind `--`) after the image is filled, and how many entries the
@@ -72,37 +73,13 @@ const IMAGES: &[(&str, &[&str], u32)] = &[
 
 /// Runs the script that makes images; what it printed.
 pub(super) fn make(arguments: &[&str]) -> Output {
-    Command::new("python3").arg(directory().join("make.py")).args(arguments).output().unwrap()
+    fixtures::script("ext4", "make.py", arguments)
 }
 
-/// Fails unless the script succeeded; what it printed.
-pub(super) fn check(what: &str, make: &Output) -> String {
-    let said = String::from_utf8_lossy(&make.stderr);
-    assert!(make.status.success(), "{what}: make.py failed:\n{said}");
-    String::from_utf8(make.stdout.clone()).unwrap()
-}
-
-/// Says aloud that something is not tested; a failure where everything has to be.
-pub(super) fn skipped(why: &str) {
-    let message = format!("SKIPPED: {why}");
-    assert!(std::env::var_os("FR_REQUIRE_ALL").is_none_or(|value| value != "1"), "{message}");
-    eprintln!("{message}");
-}
-
-/// Whether images can be made and mounted here: tried, not guessed.
+/// Whether images can be made and mounted here.
 pub(super) fn can_mount(scratch: &Path) -> bool {
     let trial = scratch.join("trial");
-    let trial = trial.to_str().unwrap();
-    let made = make(&["image", trial, "32M", "1", "-t", "ext2"]);
-    if !made.status.success() {
-        let why = String::from_utf8_lossy(&made.stderr).into_owned();
-        let why = why.lines().last().unwrap_or("no message").to_owned();
-        skipped(&format!(
-            "nothing was compared with the kernel, since images cannot be made and mounted here ({why}): run this test \
-             as root, with loop devices, e2fsprogs, acl and python3"
-        ));
-    }
-    made.status.success()
+    fixtures::can_mount("ext4", &["image", trial.to_str().unwrap(), "32M", "1", "-t", "ext2"])
 }
 
 pub(super) fn open(image: &str) -> Ext4 {

@@ -3,13 +3,12 @@
 use super::file_disk::FileDisk;
 use super::fixture::assert_same;
 use super::kernel::{can_mount, check, make};
+use super::large::{NAMES, assert_found};
 use super::manifest;
 use crate::Ext4;
-use std::ops::ControlFlow;
 use std::sync::Arc;
-use vfs::{Cursor, ErrorKind, FileSystem};
+use vfs::FileSystem;
 
-const NAMES: usize = 1_000_000;
 /// The index has three levels, and a leaf comes behind; names with one hash may go on in the next leaf.
 const READS_MAX: usize = 8;
 
@@ -26,36 +25,7 @@ fn a_name_among_a_million_is_found_with_a_few_reads() {
     let kernel = check("large", &make(&arguments));
     let disk = Arc::new(FileDisk::open(&image));
     let fs = Ext4::open(disk.clone()).unwrap();
-    let large = fs.lookup(fs.root(), b"large").unwrap();
-    fs.attr(large).unwrap();
-    let read_in = |look: &mut dyn FnMut()| {
-        let before = disk.reads();
-        look();
-        let reads = disk.reads() - before;
-        assert!(reads <= READS_MAX, "{reads} reads for one name");
-    };
-    // The first lookup reads nodes of the extent tree, which are kept.
-    fs.lookup(large, b"entry-0000000").unwrap();
-    let mut compared = 0;
-    for line in kernel.lines() {
-        let (name, inode) = line.split_once('\t').unwrap();
-        let mut found = None;
-        read_in(&mut || found = Some(fs.lookup(large, name.as_bytes()).unwrap()));
-        assert_eq!(found.unwrap().0.to_string(), inode, "{name}");
-        read_in(&mut || {
-            let missing = fs.lookup(large, format!("{name}x").as_bytes());
-            assert_eq!(missing.unwrap_err().kind, ErrorKind::NotFound);
-        });
-        compared += 1;
-    }
-    assert_eq!(compared, NAMES / 1000);
-    let mut listed = 0;
-    fs.read_dir(large, Cursor::START, &mut |_| {
-        listed += 1;
-        ControlFlow::Continue(())
-    })
-    .unwrap();
-    assert_eq!(listed, NAMES);
+    assert_found(&fs, &disk, &kernel, READS_MAX);
 }
 
 #[test]

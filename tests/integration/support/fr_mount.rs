@@ -13,6 +13,7 @@ use std::sync::mpsc;
 
 /// The documented exit codes that tests expect.
 pub(crate) mod exit {
+    pub(crate) const USAGE: i32 = 2;
     pub(crate) const MOUNT_POINT: i32 = 3;
     pub(crate) const LOGIN_REFUSED: i32 = 6;
     pub(crate) const TARGET_NOT_PROVEN: i32 = 7;

@@ -1,6 +1,7 @@
 //! What the tests stand on: disk images, real targets and tunnels, the kernel's own view of an image, `fr-mount` itself.
 
 pub(crate) mod certificates;
+pub(crate) mod comparison;
 pub(crate) mod disk_file;
 pub(crate) mod ext4_image;
 pub(crate) mod fr_mount;

@@ -41,6 +41,7 @@ pub(crate) struct FileSystem {
     pub(crate) inode_size: u32,
     pub(crate) features: Vec<String>,
     pub(crate) state: Vec<String>,
+    pub(crate) has_history: bool,
     pub(crate) last_mount_path: Option<String>,
     pub(crate) last_mount_at: Option<i64>,
     pub(crate) last_write_at: Option<i64>,

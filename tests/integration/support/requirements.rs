@@ -21,6 +21,7 @@ impl Need {
     pub(crate) const TGT: Self = Self::Program("tgtd", "tgt");
     pub(crate) const STUNNEL: Self = Self::Program("stunnel", "stunnel4");
     pub(crate) const PYTHON: Self = Self::Program("python3", "python3");
+    pub(crate) const ZSTD: Self = Self::Program("zstd", "zstd");
     pub(crate) const FUSERMOUNT: Self = Self::Program("fusermount3", "fuse3");
 
     /// What is missing, in words.

@@ -1,6 +1,7 @@
-//! What a file system holds as lines of text, in the words of tests/fixtures/ext4/make.py.
+//! What a file system holds as lines of text, in the words of tests/recipes/manifest.py.
 
 use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::ops::{ControlFlow, Range};
 use vfs::{Attr, Cursor, FileSystem, FileType, NodeId, Result, SegmentKind, Stream, Timestamp};
@@ -11,7 +12,7 @@ const HASHED_WHOLE_MAX: u64 = 64 << 20;
 const SHOWN_MAX: usize = 64;
 
 /// The line for `statfs`, then one for each name, sorted by path.
-pub(super) fn of(fs: &dyn FileSystem) -> Result<Vec<String>> {
+pub(crate) fn of(fs: &dyn FileSystem) -> Result<Vec<String>> {
     let info = fs.info();
     let mut lines = vec![format!(
         "statfs\t{}\t{}\t{}\t{}\t{}\t{}\t{}",
@@ -52,6 +53,24 @@ fn tree(fs: &dyn FileSystem) -> Result<Vec<String>> {
     }
     found.sort();
     Ok(found.into_iter().map(|(_, line)| line).collect())
+}
+
+/// Lines by path, of everything that can be read without an error.
+#[allow(dead_code, reason = "only readers of logs show half-done changes")]
+pub(crate) fn as_far_as_readable(fs: &dyn FileSystem) -> BTreeMap<String, String> {
+    let (mut found, mut todo) = (BTreeMap::new(), vec![(b".".to_vec(), fs.root())]);
+    while let Some((path, node)) = todo.pop() {
+        if let Ok(line) = line(fs, &path, node) {
+            found.insert(shown(&path), line);
+        }
+        // What was read before the damage is there.
+        let _ = fs.read_dir(node, Cursor::START, &mut |entry| {
+            let path = if path == b"." { entry.name.to_vec() } else { [&path[..], b"/", entry.name].concat() };
+            todo.push((path, entry.node));
+            ControlFlow::Continue(())
+        });
+    }
+    found
 }
 
 type Entry = (Vec<u8>, NodeId, Option<FileType>);
@@ -193,7 +212,7 @@ fn shown_value(value: &[u8]) -> String {
 }
 
 /// A name in printable ASCII without spaces and %, other bytes as %xx.
-fn shown(name: &[u8]) -> String {
+pub(crate) fn shown(name: &[u8]) -> String {
     let mut text = String::new();
     for byte in name {
         match byte {

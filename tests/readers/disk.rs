@@ -9,11 +9,11 @@ use std::sync::{Arc, Mutex};
 const READ_BYTES_MAX: usize = 128 << 10;
 
 /// Bytes shared by many disks, and what is different on this one.
-pub(super) struct Disk {
+pub(crate) struct Disk {
     image: Arc<Vec<u8>>,
     patches: Vec<(u64, Vec<u8>)>,
     /// Bytes from here on cannot be read, though the disk seems to have them.
-    pub(super) readable: u64,
+    pub(crate) readable: u64,
     /// More reads than this are a loop without an end.
     reads_max: usize,
     reads: AtomicUsize,
@@ -21,7 +21,7 @@ pub(super) struct Disk {
 }
 
 impl Disk {
-    pub(super) fn new(image: &Arc<Vec<u8>>) -> Self {
+    pub(crate) fn new(image: &Arc<Vec<u8>>) -> Self {
         Self {
             image: Arc::clone(image),
             patches: Vec::new(),
@@ -33,28 +33,28 @@ impl Disk {
     }
 
     /// With these bytes at `at`; later ones lie over earlier ones.
-    pub(super) fn with(mut self, at: u64, bytes: impl Into<Vec<u8>>) -> Self {
+    pub(crate) fn with(mut self, at: u64, bytes: impl Into<Vec<u8>>) -> Self {
         self.patches.push((at, bytes.into()));
         self
     }
 
-    pub(super) fn with_reads_max(mut self, reads_max: usize) -> Self {
+    pub(crate) fn with_reads_max(mut self, reads_max: usize) -> Self {
         self.reads_max = reads_max;
         self
     }
 
     /// How often it was read.
-    pub(super) fn reads(&self) -> usize {
+    pub(crate) fn reads(&self) -> usize {
         self.reads.load(Ordering::Relaxed)
     }
 
     /// The ranges that were read since the last call.
-    pub(super) fn take_seen(&self) -> Vec<Range<u64>> {
+    pub(crate) fn take_seen(&self) -> Vec<Range<u64>> {
         std::mem::take(&mut self.seen.lock().unwrap())
     }
 
     /// The bytes as they are on this disk.
-    pub(super) fn bytes(&self, at: u64, buf: &mut [u8]) {
+    pub(crate) fn bytes(&self, at: u64, buf: &mut [u8]) {
         buf.copy_from_slice(&self.image[at as usize..at as usize + buf.len()]);
         let end = at + buf.len() as u64;
         for (start, bytes) in &self.patches {
@@ -90,22 +90,22 @@ impl ReadAt for Disk {
 }
 
 /// Numbers that are the same every time (SplitMix64).
-pub(super) struct Random(pub(super) u64);
+pub(crate) struct Random(pub(crate) u64);
 
 impl Random {
-    pub(super) fn next(&mut self) -> u64 {
+    pub(crate) fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
         let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
         mixed ^ (mixed >> 31)
     }
 
-    pub(super) fn below(&mut self, end: usize) -> usize {
+    pub(crate) fn below(&mut self, end: usize) -> usize {
         (self.next() % end as u64) as usize
     }
 
     /// One of these, whose lengths are their weights: a place in one of the ranges.
-    pub(super) fn place(&mut self, ranges: &[Range<u64>]) -> u64 {
+    pub(crate) fn place(&mut self, ranges: &[Range<u64>]) -> u64 {
         let total: u64 = ranges.iter().map(|range| range.end - range.start).sum();
         let mut at = self.next() % total;
         let mut ranges = ranges.iter();

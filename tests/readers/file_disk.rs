@@ -7,20 +7,20 @@ use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-pub(super) struct FileDisk {
+pub(crate) struct FileDisk {
     file: Mutex<File>,
     size: u64,
     reads: AtomicUsize,
 }
 
 impl FileDisk {
-    pub(super) fn open(path: &Path) -> Self {
+    pub(crate) fn open(path: &Path) -> Self {
         let file = File::open(path).unwrap();
         let size = file.metadata().unwrap().len();
         Self { file: Mutex::new(file), size, reads: AtomicUsize::new(0) }
     }
 
-    pub(super) fn reads(&self) -> usize {
+    pub(crate) fn reads(&self) -> usize {
         self.reads.load(Ordering::Relaxed)
     }
 }

@@ -1,0 +1,77 @@
+//! Opening the file system on a volume, with the reader of its format.
+
+use crate::companion::{self, Companion, Role};
+use crate::detect::Content;
+use block::ReadAt;
+use std::sync::Arc;
+use vfs::{Description, FileSystem, State};
+use volume::{Scan, Volume};
+
+/// How file systems are opened.
+#[derive(Clone, Debug)]
+pub struct ReadingOptions {
+    /// Whether journals that still hold changes are replayed, in memory.
+    pub replay: bool,
+    /// Whether files that carry a hash tree (fs-verity) are checked against it when they are read.
+    pub verify: bool,
+    /// What the user says of volumes that belong to file systems on others.
+    pub companions: Vec<Companion>,
+}
+
+/// A file system, if a volume holds one that is read.
+pub(crate) struct Reading {
+    /// The format's name.
+    pub(crate) format: &'static str,
+    pub(crate) file_system: vfs::Result<Arc<dyn FileSystem>>,
+    /// What it says of itself; `None` where it is damaged.
+    pub(crate) description: Option<Description>,
+}
+
+/// Opens what is on `volume`; `None` where it is nothing that is read.
+pub(crate) fn open(content: Content, volume: &Volume, found: &Scan, options: &ReadingOptions) -> Option<Reading> {
+    match content {
+        Content::Ext => Some(ext4(volume, found, options)),
+        Content::Xfs => Some(xfs(volume, found, options)),
+        Content::Companion { .. } | Content::Foreign { .. } | Content::Swap | Content::Unknown => None,
+    }
+}
+
+fn ext4(volume: &Volume, found: &Scan, options: &ReadingOptions) -> Reading {
+    let wanted = ext4::external_journal(volume.data.as_ref()).ok().flatten();
+    let is_journal = |other: &dyn ReadAt| ext4::journal_device(other).is_ok_and(|uuid| uuid == wanted);
+    let journal = wanted.and_then(|_| companion::find(Role::Log, volume, found, &options.companions, &is_journal));
+    let options = ext4::OpenOptions { replay: options.replay, journal, verify: options.verify };
+    let file_system = ext4::Ext4::open_with(&volume.data, &options);
+    Reading {
+        format: "ext4",
+        file_system: file_system.map(|fs| -> Arc<dyn FileSystem> { Arc::new(fs) }),
+        // A damaged superblock describes nothing, and its copies do not know in what state it was left.
+        description: ext4::describe(volume.data.as_ref()).ok(),
+    }
+}
+
+fn xfs(volume: &Volume, found: &Scan, options: &ReadingOptions) -> Reading {
+    let external = xfs::external(volume.data.as_ref()).unwrap_or_default();
+    let uuid = |needed: Option<xfs::Needed>| needed.and_then(|needed| needed.uuid);
+    let (log, realtime) = (uuid(external.log), uuid(external.realtime));
+    let is_log = |other: &dyn ReadAt| log.is_some() && xfs::log_device(other).is_ok_and(|uuid| uuid == log);
+    let is_realtime =
+        |other: &dyn ReadAt| realtime.is_some() && xfs::realtime_device(other).is_ok_and(|uuid| uuid == realtime);
+    let companion = |needed: Option<xfs::Needed>, role, is_it: &dyn Fn(&dyn ReadAt) -> bool| {
+        needed.and_then(|_| companion::find(role, volume, found, &options.companions, is_it))
+    };
+    let options = xfs::OpenOptions {
+        replay: options.replay,
+        log: companion(external.log, Role::Log, &is_log),
+        realtime: companion(external.realtime, Role::Realtime, &is_realtime),
+    };
+    let file_system = xfs::Xfs::open_with(&volume.data, &options);
+    let mut description = xfs::describe(volume.data.as_ref()).ok();
+    if let (Ok(fs), Some(description)) = (&file_system, &mut description)
+        && fs.was_in_use()
+    {
+        description.state.retain(|state| *state != State::Clean);
+        description.state.push(State::JournalToBeReplayed);
+    }
+    Reading { format: "xfs", file_system: file_system.map(|fs| -> Arc<dyn FileSystem> { Arc::new(fs) }), description }
+}

@@ -1,0 +1,195 @@
+//! The log: what was changed and had not reached its place yet when the source stopped is found here, and laid over the
+//! volume in memory. Nothing is written.
+//!
+//! The log is a ring of blocks of 512 bytes. The kernel writes it in records ([`record`]); each begins with the number of
+//! its cycle, by which the ends of the log are found ([`ends`]) and what was not written to its end is told ([`torn`]). The
+//! operations in the records make transactions ([`transaction`]), which consist of log items: buffers ([`buffer`]),
+//! inodes ([`inode`]), new inodes ([`create`]), quotas ([`quota`]), and intents ([`intent`]). They are gone through twice
+//! ([`replay`]): what was freed, of which nothing may be replayed ([`cancel`]), then the changes themselves.
+//!
+//! After that a kernel finishes the intents. Three kinds of them free space or note who uses it, which changes no file;
+//! the others are left to those who show files. It also frees inodes that were deleted while they were open: they have
+//! no name, so nobody sees them.
+//!
+//! Source: Linux `fs/xfs/xfs_log_recover.c`.
+
+mod buffer;
+mod cancel;
+mod create;
+mod device;
+mod ends;
+mod fields;
+mod inode;
+mod intent;
+mod layout;
+mod memory;
+mod quota;
+mod record;
+mod replay;
+mod root;
+mod sectors;
+mod stamp;
+#[cfg(test)]
+mod tests;
+mod torn;
+mod transaction;
+
+pub(crate) use device::LogDevice;
+pub(crate) use intent::{AttributeChange, AttributeIntent, ExchangeIntent, Intent, MapIntent};
+pub(crate) use sectors::Sectors;
+
+use crate::error::corrupt;
+use crate::layout::RawSuperblock;
+use crate::superblock::{self, Superblock};
+use block::ReadAt;
+use ends::{Ends, Finder, Identity, Span};
+use memory::Memory;
+use quota::Quotas;
+use record::{Fault, Record};
+use replay::{FirstPass, Replay};
+use std::sync::Arc;
+use torn::Verified;
+use transaction::{Transaction, Transactions};
+use vfs::{Error, ErrorKind, Result};
+
+/// What a recovery found.
+pub(crate) struct Recovered {
+    /// The changed sectors, to be laid over the data volume in an `Overlay` with blocks of `1 << `[`PATCH_SHIFT`] bytes.
+    pub(crate) patches: Arc<Sectors>,
+    /// What a kernel would finish after the replay, in this order.
+    pub(crate) intents: Vec<Intent>,
+    pub(crate) transactions: u64,
+    /// Memory that the changed sectors take.
+    pub(crate) memory_bytes: usize,
+    /// What people should know, in whole sentences.
+    pub(crate) notices: Vec<String>,
+}
+
+/// log2 of the size of a sector of [`Recovered::patches`].
+pub(crate) const PATCH_SHIFT: u32 = layout::BASIC_BLOCK_SHIFT;
+
+/// What part of the memory transactions may take that are not committed yet, in addition to what was changed. A kernel
+/// makes none that is larger than an eighth of a log, which has 2 GiB at most.
+const BEGUN_PART: usize = 2;
+
+/// Whether the log holds anything to be replayed. Cheap: only its ends are looked at.
+pub(crate) fn is_dirty(superblock: &Superblock, log: &LogDevice) -> Result<bool> {
+    let ends = Finder::new(log, identity(superblock)).find()?;
+    Ok(matches!(ends, Ends::Dirty(span) if span.head != span.tail))
+}
+
+fn identity(superblock: &Superblock) -> Identity {
+    Identity { uuid: superblock.uuid, is_v2_log: superblock.features.log_v2() }
+}
+
+/// Replays the log in memory.
+pub(crate) fn recover(superblock: &Superblock, data: &Arc<dyn ReadAt>, log: &LogDevice) -> Result<Recovered> {
+    recover_within(superblock, data, log, memory::BYTES_MAX)
+}
+
+fn recover_within(
+    superblock: &Superblock,
+    data: &Arc<dyn ReadAt>,
+    log: &LogDevice,
+    memory_bytes: usize,
+) -> Result<Recovered> {
+    let mut notices = Vec::new();
+    let identity = identity(superblock);
+    let span = match Finder::new(log, identity).find()? {
+        Ends::Dirty(span) if span.head != span.tail => span,
+        _ => return Ok(nothing(notices)),
+    };
+    if let Some(features) = superblock.features.unreplayable() {
+        let message = format!("its log needs what this version does not have: {features}");
+        return Err(Error::new(ErrorKind::Unsupported, message));
+    }
+    let Verified::Dirty(span) = torn::verify(log, identity, span, &mut notices)? else {
+        return Ok(nothing(notices));
+    };
+    let sector = superblock::read_sector(data.as_ref())?;
+    let raw = superblock::raw(&sector)?;
+    check_cycles(superblock, raw, log, &span)?;
+    let mut memory = Memory::new(memory_bytes);
+    let mut first = FirstPass::default();
+    let begun_bytes = memory_bytes / BEGUN_PART;
+    pass(superblock, log, &span, begun_bytes, &mut |transaction| first.take(transaction, &mut memory))?;
+    let quotas = Quotas::new(raw, first.quotas_off);
+    let mut replay = Replay::new(superblock, data, first, quotas, cluster_blocks(superblock, raw), memory);
+    pass(superblock, log, &span, begun_bytes, &mut |transaction| replay.take(transaction))?;
+    let replayed = replay.end()?;
+    notices.extend(replayed.notices);
+    Ok(Recovered {
+        memory_bytes: replayed.changed.memory_bytes(),
+        patches: Arc::new(replayed.changed),
+        intents: replayed.intents,
+        transactions: replayed.transactions,
+        notices,
+    })
+}
+
+fn nothing(notices: Vec<String>) -> Recovered {
+    Recovered { patches: Arc::default(), intents: Vec::new(), transactions: 0, memory_bytes: 0, notices }
+}
+
+/// Gives every committed transaction to `each`, the oldest first.
+fn pass(
+    superblock: &Superblock,
+    log: &LogDevice,
+    span: &Span,
+    begun_bytes: usize,
+    each: &mut dyn FnMut(&Transaction) -> Result<()>,
+) -> Result<()> {
+    let mut memory = Memory::new(begun_bytes);
+    let is_v5 = superblock.features.is_v5();
+    let mut transactions = Transactions::default();
+    let records = record::Span { tail: span.tail, head: span.head, is_v2_log: superblock.features.log_v2() };
+    let mut take = |record: Record| {
+        let (header, data) = record.unpack(is_v5)?;
+        if header.uuid != superblock.uuid {
+            return Err(corrupt("the log belongs to another file system").into());
+        }
+        transactions.take(&header, &data, &mut memory, each).map_err(Fault::from)
+    };
+    record::walk(log, records, &mut take).map_err(|stopped| match stopped.fault {
+        Fault::Damaged(what) => corrupt(format!("the log is damaged: {what}")),
+        Fault::Other(error) => error,
+    })
+}
+
+/// Refuses a log whose numbers contradict each other (Linux `xlog_clear_stale_blocks`, `xfs_log_check_lsn`): one that is
+/// older than the file system would not be replayed, as everything on the disk seems to be newer.
+fn check_cycles(superblock: &Superblock, raw: &RawSuperblock, log: &LogDevice, span: &Span) -> Result<()> {
+    let last = &span.last;
+    let head_cycle = u64::from(last.header.cycle).saturating_add(last.has_wrapped.into());
+    let (tail_cycle, tail) = (record::lsn_cycle(last.header.tail_lsn), record::lsn_block(last.header.tail_lsn));
+    let is_sound = if head_cycle == tail_cycle {
+        span.head >= tail && span.head < log.blocks()
+    } else {
+        span.head < tail && head_cycle == tail_cycle.saturating_add(1)
+    };
+    if !is_sound {
+        return Err(corrupt(format!(
+            "the log is damaged: it begins in cycle {tail_cycle} at block {tail} and ends in cycle {head_cycle} at block {}",
+            span.head
+        )));
+    }
+    let lsn = raw.sb_lsn.get();
+    let is_ahead = (record::lsn_cycle(lsn), record::lsn_block(lsn)) > (head_cycle, span.head);
+    if superblock.features.is_v5() && stamp::is_set(lsn) && is_ahead {
+        return Err(corrupt(format!(
+            "the superblock was written in cycle {} of the log, which ends in cycle {head_cycle}: the log was replaced",
+            record::lsn_cycle(lsn)
+        )));
+    }
+    Ok(())
+}
+
+/// Blocks of a buffer of inodes (Linux `xfs_ialloc_setup_geometry`).
+fn cluster_blocks(superblock: &Superblock, raw: &RawSuperblock) -> u64 {
+    const CLUSTER_BYTES: u64 = 8192;
+    let grown = CLUSTER_BYTES << superblock.inode_shift.saturating_sub(8);
+    let alignment = u64::from(raw.sb_inoalignmt.get());
+    let is_grown = superblock.features.is_v5() && alignment >= grown >> superblock.block_shift;
+    let bytes = if is_grown { grown } else { CLUSTER_BYTES };
+    (bytes >> superblock.block_shift).max(1)
+}

@@ -1,0 +1,90 @@
+//! Images whose log has to be recovered: against what a kernel made of a copy that it could write to.
+
+use super::fixture::{kernel_manifest, names, open};
+use super::fixtures::{assert_same, check, directory, lines, script};
+use super::kernel::{self, can_make};
+use super::manifest;
+use std::collections::HashSet;
+use vfs::FileSystem;
+
+/// Fields of a line: the inode, and where there is data.
+const INODE: usize = 1;
+const SEGMENTS: usize = 14;
+
+/// A manifest without what a kernel that has finished its work shows otherwise: the space that it freed, and data in the
+/// place of unwritten blocks that it had read into memory under another name of the file.
+fn comparable(lines: &[String]) -> Vec<String> {
+    let mut seen = HashSet::new();
+    let lines = lines.iter().filter(|line| !line.starts_with("statfs"));
+    let comparable = |line: &String| {
+        let mut fields: Vec<_> = line.split('\t').collect();
+        if !seen.insert(fields[INODE].to_owned()) && fields.len() > SEGMENTS {
+            fields[SEGMENTS] = "*";
+        }
+        fields.join("\t")
+    };
+    lines.map(comparable).collect()
+}
+
+#[test]
+fn recovered_images_show_what_the_kernel_showed_of_them() {
+    let names = names("dirty");
+    assert!(names.len() >= 20, "{names:?}");
+    let differing = names.into_iter().filter_map(|name| {
+        let result = std::panic::catch_unwind(|| compare(&name));
+        result.err().map(|_| name)
+    });
+    let differing: Vec<_> = differing.collect();
+    assert!(differing.is_empty(), "{differing:?}");
+}
+
+fn compare(name: &str) {
+    let fs = open(&format!("dirty/{name}"), true).unwrap_or_else(|error| panic!("{name}: {error}"));
+    let notices = fs.info().notices;
+    assert!(fs.was_in_use() && notices[0].contains("its log was recovered"), "{name}: {notices:?}");
+    let ours = manifest::of(&fs).unwrap_or_else(|error| panic!("{name}: {error}"));
+    let kernel = kernel_manifest(&format!("dirty/{name}"), "manifest.zst");
+    assert_same(name, &comparable(&kernel), &comparable(&ours));
+}
+
+/// Lines by path of what is shown as it lies: where the kernel gives an error we may give one as well, or what is there.
+#[test]
+fn without_recovery_the_disk_is_shown_as_it_lies() {
+    for name in names("dirty") {
+        let path = directory("xfs").join(format!("dirty/{name}.norecovery.zst"));
+        if !path.exists() {
+            continue;
+        }
+        let fs = open(&format!("dirty/{name}"), false).unwrap_or_else(|error| panic!("{name}: {error}"));
+        assert!(fs.info().notices.iter().any(|notice| notice.contains("not recovered, as asked")), "{name}");
+        let ours = manifest::as_far_as_readable(&fs);
+        let mut compared = 0;
+        for line in comparable(&kernel_manifest(&format!("dirty/{name}"), "norecovery.zst")) {
+            let path = line.split('\t').next().unwrap().to_owned();
+            if !line.split('\t').any(|field| field == "error") {
+                assert_eq!(ours.get(&path), Some(&line), "{name}");
+                compared += 1;
+            }
+        }
+        assert!(compared > 0, "{name}: nothing was compared");
+    }
+}
+
+/// Images of this machine's kernel, stopped under load without a flush of its log.
+#[test]
+fn logs_of_this_kernel_are_recovered_as_it_does_itself() {
+    let scratch = tempfile::tempdir().unwrap();
+    if !can_make(scratch.path()) {
+        return;
+    }
+    for kind in ["default", "rmapbt", "1k"] {
+        let image = scratch.path().join(kind);
+        let image = image.to_str().unwrap();
+        check(kind, &script("xfs", "dirty.py", &["host", kind, image]));
+        let kernel = lines(&check(kind, &script("xfs", "dirty.py", &["replayed", image])));
+        let fs = kernel::open(image, true).unwrap_or_else(|error| panic!("{kind}: {error}"));
+        assert!(fs.was_in_use(), "{kind}: there is nothing in its log");
+        let ours = manifest::of(&fs).unwrap_or_else(|error| panic!("{kind}: {error}"));
+        assert_same(kind, &comparable(&kernel), &comparable(&ours));
+    }
+}

@@ -1,0 +1,108 @@
+//! XFS through the mount: what the kernel shows, logs and realtime devices on other disks, and what is said of them.
+
+use crate::support::comparison::{assert_same, fixture, mounted, script};
+use crate::support::fr_mount::{Ended, Place, exit};
+use crate::support::process::{program, run};
+use crate::support::report::Report;
+use crate::support::{FrMount, Need, fr_mount, skip_unless};
+use std::path::{Path, PathBuf};
+
+const NEEDS: &[Need] = &[Need::Root, Need::Fuse, Need::PYTHON, Need::ZSTD];
+
+/// Fixtures of XFS, unpacked.
+struct Images(tempfile::TempDir);
+
+impl Images {
+    fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    /// The disk that is packed under this name.
+    fn disk(&self, name: &str) -> PathBuf {
+        let path = self.0.path().join(name.replace('/', "-"));
+        let packed = fixture("xfs").join(format!("{name}.img.zst"));
+        run(program("zstd").args(["-q", "-d", "-f", "--long=27"]).arg(packed).arg("-o").arg(&path));
+        path
+    }
+
+    /// Lines that are packed under this name, without that for statfs.
+    fn lines(&self, name: &str) -> Vec<String> {
+        let packed = fixture("xfs").join(format!("{name}.zst"));
+        let text = run(program("zstd").args(["-q", "-d", "-c", "--long=27"]).arg(packed));
+        text.lines().filter(|line| !line.starts_with("statfs\t")).map(str::to_owned).collect()
+    }
+}
+
+fn volumes(images: &[PathBuf]) -> Report {
+    let args = ["volumes", "--json"].into_iter().map(PathBuf::from).chain(images.iter().cloned());
+    fr_mount(&Place::new(), args).assert_ok().json()
+}
+
+#[test]
+fn files_flags_and_attributes_are_those_that_the_kernel_showed() {
+    if !skip_unless(NEEDS) {
+        return;
+    }
+    let images = Images::new();
+    let (report, lines) = mounted(&[], &[images.disk("default")]);
+    assert_eq!(report.volumes[0].format.as_deref(), Some("xfs"));
+    assert_same(&images.lines("default.manifest"), &lines);
+    let mount = FrMount::start(Place::new(), [images.disk("default")]);
+    let flags = script("xfs/make.py", &["flags-of", mount.only_volume().to_str().unwrap()]);
+    mount.stop();
+    assert_eq!(flags.lines().collect::<Vec<_>>(), images.lines("default.flags"));
+}
+
+#[test]
+fn a_log_is_recovered_in_memory_and_the_image_is_not_changed() {
+    if !skip_unless(NEEDS) {
+        return;
+    }
+    let images = Images::new();
+    let disk = images.disk("dirty/default");
+    let before = std::fs::read(&disk).unwrap();
+    let (report, recovered) = mounted(&[], std::slice::from_ref(&disk));
+    let notices = &report.volumes[0].notices;
+    assert!(notices.iter().any(|notice| notice.contains("recovered in memory")), "{notices:?}");
+    assert_same(&images.lines("dirty/default.manifest"), &recovered);
+    let described = report.volumes[0].file_system.as_ref().unwrap();
+    assert_eq!(described.state, ["journal-to-be-replayed"]);
+    assert!(!described.has_history && described.features.contains(&"finobt".to_owned()), "{described:?}");
+    let (report, as_it_lies) = mounted(&["--no-replay"], std::slice::from_ref(&disk));
+    let notices = &report.volumes[0].notices;
+    assert!(notices.iter().any(|notice| notice.contains("not recovered, as asked")), "{notices:?}");
+    assert_same(&images.lines("dirty/default.norecovery"), &as_it_lies);
+    assert!(before == std::fs::read(&disk).unwrap(), "the image was changed");
+}
+
+#[test]
+fn a_log_on_another_disk_is_found_there_or_said_to_be_missing() {
+    if !skip_unless(NEEDS) {
+        return;
+    }
+    let images = Images::new();
+    let (disk, log) = (images.disk("dirty/external"), images.disk("dirty/external.log"));
+    for disks in [[disk.clone(), log.clone()], [log.clone(), disk.clone()]] {
+        let found: Vec<_> = volumes(&disks).volumes.into_iter().map(|volume| volume.format.unwrap()).collect();
+        assert!(found.contains(&"xfs".to_owned()) && found.contains(&"xfs_external_log".to_owned()), "{found:?}");
+    }
+    let expected = images.lines("dirty/external.manifest");
+    for options in [&[][..], &["--log-device", "1"], &["--log-device", "0=1"]] {
+        let (_, recovered) = mounted(options, &[disk.clone(), log.clone()]);
+        assert_same(&expected, &recovered);
+    }
+    let alone = |options: &[&str], disks: &[&Path], code| {
+        let place = Place::new();
+        let mut command = place.command();
+        command.arg("--read-only").args(options).args(disks).arg(place.mount_point());
+        let ended = Ended::run(&mut command);
+        format!("{}{}", ended.assert_failed(code), ended.stdout())
+    };
+    let said = alone(&[], &[&disk], exit::NO_VOLUME);
+    for part in ["log is on another disk", "UUID", "--no-replay", "--log-device"] {
+        assert!(said.contains(part), "{part:?} is not in {said}");
+    }
+    let said = alone(&["--log-device", "7:1"], &[&disk], exit::USAGE);
+    assert!(said.contains("no volume 7:1"), "{said}");
+    mounted(&["--no-replay"], &[disk]);
+}
