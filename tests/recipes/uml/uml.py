@@ -18,24 +18,28 @@ LIMIT_SECONDS = 300
 
 
 class Guest:
-    """A kernel at work. `disks` are files, /dev/ubda and so on in the guest; `job` is a line of shell, which sees a
-    folder of this machine, `out`, as /mnt/out."""
+    """A kernel at work. `disks` are files, in the guest DISK with a, b and so on after it; `job` is lines of shell, which
+    see a folder of this machine, `out`, as /mnt/out."""
 
-    def __init__(self, disks, job, memory="384M"):
+    DISK = "/dev/ubd"
+
+    def __init__(self, disks, job):
         self.out = tempfile.mkdtemp(dir="/dev/shm")
         self.disks = disks
-        with open(os.path.join(self.out, "job"), "w") as f:
+        with open(self.path("job"), "w") as f:
             f.write(job + "\n")
-        arguments = ["ubd%d=%s" % (i, os.path.abspath(disk)) for i, disk in enumerate(disks)]
-        with open(os.path.join(self.out, "console"), "wb") as console:
-            # A session of its own: the kernel is several processes, which have to end together.
-            self.process = subprocess.Popen(
-                ["linux.uml", "umid=guest", "uml_dir=" + self.out + "/", "mem=" + memory, *arguments,
-                 "root=/dev/root", "rootfstype=hostfs", "rootflags=/", "ro", "quiet", "loglevel=4", "panic=-1",
-                 "con=null", "con0=null,fd:1", "con1=null", "ssl=null",
-                 "init=" + os.path.join(HERE, "init.sh"), "UML_OUT=" + self.out],
-                stdin=subprocess.DEVNULL, stdout=console, stderr=subprocess.STDOUT, start_new_session=True,
-                env={**os.environ, "TMPDIR": "/dev/shm"})
+        with open(self.path("console"), "wb") as console:
+            # A session of its own: the kernel may be several processes, which have to end together.
+            self.process = subprocess.Popen(self.command(), stdin=subprocess.DEVNULL, stdout=console,
+                                            stderr=subprocess.STDOUT, start_new_session=True,
+                                            env={**os.environ, "TMPDIR": "/dev/shm"})
+
+    def command(self):
+        disks = ["ubd%d=%s" % (i, os.path.abspath(disk)) for i, disk in enumerate(self.disks)]
+        return ["linux.uml", "umid=guest", "uml_dir=" + self.out + "/", "mem=384M", *disks,
+                "root=/dev/root", "rootfstype=hostfs", "rootflags=/", "ro", "quiet", "loglevel=4", "panic=-1",
+                "con=null", "con0=null,fd:1", "con1=null", "ssl=null",
+                "init=" + os.path.join(HERE, "init.sh"), "UML_OUT=" + self.out]
 
     def path(self, name):
         return os.path.join(self.out, name)
@@ -111,9 +115,13 @@ class Guest:
 
 
 def wait_until_stopped(pid):
+    """With all its threads."""
     for _ in range(5000):
-        with open("/proc/%d/stat" % pid) as f:
-            if f.read().rsplit(")", 1)[1].split()[0] == "T":
-                return
+        states = set()
+        for thread in os.listdir("/proc/%d/task" % pid):
+            with open("/proc/%d/task/%s/stat" % (pid, thread)) as f:
+                states.add(f.read().rsplit(")", 1)[1].split()[0])
+        if states == {"T"}:
+            return
         time.sleep(0.001)
     raise RuntimeError("process %d does not stop" % pid)
