@@ -26,7 +26,7 @@ pub(crate) fn segment(fs: &Xfs, inode: &Inode, offset: u64) -> Result<Segment> {
     let run = mapping::run(fs, inode, Which::Data, first)?;
     let kind = match run.place {
         Place::Stored(_) => SegmentKind::Data,
-        Place::Hole | Place::Unwritten => SegmentKind::Hole,
+        Place::Hole | Place::Unwritten(_) => SegmentKind::Hole,
     };
     // A file of 8 EiB less one byte ends in the last block that there can be.
     let end = first.saturating_add(run.count).min(u64::MAX >> shift) << shift;

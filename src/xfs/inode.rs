@@ -49,17 +49,9 @@ pub(crate) struct Inode {
 }
 
 impl Inode {
-    /// Reads an inode that is in use.
+    /// Reads an inode that is in use. One that was deleted while it was open is: no name leads to it, except where a change
+    /// is half done.
     pub(crate) fn read(device: &Device, number: NodeId) -> Result<Self> {
-        let inode = Self::read_any(device, number)?;
-        if inode.attr.links == 0 {
-            return Err(unused(number));
-        }
-        Ok(inode)
-    }
-
-    /// Reads an inode that is in use, or was deleted while it was open.
-    pub(crate) fn read_any(device: &Device, number: NodeId) -> Result<Self> {
         let superblock = &device.superblock;
         let address = superblock
             .inode_address(number.0)
@@ -79,7 +71,6 @@ impl Inode {
         let v3 = version_3(superblock, number, raw, rest, record)?;
         let mode = raw.di_mode.get();
         let links = if raw.di_version == 1 { raw.di_onlink.get().into() } else { raw.di_nlink.get() };
-        // An inode that no name leads to any more has a mode still; as the kernel does, it is shown to whoever finds it.
         if mode == 0 {
             return Err(unused(number));
         }

@@ -155,7 +155,7 @@ fn check_fork(inode: &Inode, which: Which) -> Result<()> {
 fn finish_map(fs: &mut Xfs, map: &MapIntent) -> Result<()> {
     let (which, count) = (fork_of(map.is_attr_fork), u64::from(map.length));
     checked_range(map.offset, count)?;
-    let inode = Inode::read_any(&fs.device, NodeId(map.owner))?;
+    let inode = Inode::read(&fs.device, NodeId(map.owner))?;
     check_fork(&inode, which)?;
     let part = inode.part(which);
     if map.is_realtime != (part == crate::device::Part::Realtime) {
@@ -164,7 +164,7 @@ fn finish_map(fs: &mut Xfs, map: &MapIntent) -> Result<()> {
     fs.device.address(part, map.start_block, count, &|| "it".to_owned())?;
     let place = match (map.is_map, map.is_unwritten) {
         (false, _) => Place::Hole,
-        (true, true) => Place::Unwritten,
+        (true, true) => Place::Unwritten(map.start_block),
         (true, false) => Place::Stored(map.start_block),
     };
     let end = map.offset.saturating_add(count);
@@ -193,7 +193,7 @@ fn finish_exchange(fs: &mut Xfs, exchange: &ExchangeIntent) -> Result<()> {
     if exchange.flags & !KNOWN != 0 {
         return Err(corrupt(format!("it is an exchange with the flags {:#x}", exchange.flags)));
     }
-    let inodes = exchange.inodes.map(|inode| Inode::read_any(&fs.device, NodeId(inode)));
+    let inodes = exchange.inodes.map(|inode| Inode::read(&fs.device, NodeId(inode)));
     let [first, second] = inodes;
     let inodes = [first?, second?];
     for ((inode, offset), generation) in inodes.iter().zip(exchange.offsets).zip(exchange.generations) {

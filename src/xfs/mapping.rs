@@ -18,8 +18,8 @@ pub(crate) const BLOCKS_END: u64 = 1 << 54;
 pub(crate) enum Place {
     /// On the volume, from this block on (`xfs_fsblock_t`, or a block of the realtime part).
     Stored(u64),
-    /// Allocated and never written: reads as zeros.
-    Unwritten,
+    /// Allocated, from this block on, and never written: reads as zeros.
+    Unwritten(u64),
     /// Nowhere: reads as zeros.
     Hole,
 }
@@ -59,7 +59,8 @@ fn run_on_disk(fs: &Xfs, inode: &Inode, which: Which, logical: u64) -> Result<Ru
     };
     let before = logical.saturating_sub(extent.offset);
     let count = extent.count.saturating_sub(before);
-    let place = if extent.is_unwritten { Place::Unwritten } else { Place::Stored(extent.start.saturating_add(before)) };
+    let start = extent.start.saturating_add(before);
+    let place = if extent.is_unwritten { Place::Unwritten(start) } else { Place::Stored(start) };
     Ok(Run { count, place })
 }
 
@@ -126,7 +127,7 @@ pub(crate) fn read(fs: &Xfs, inode: &Inode, which: Which, offset: u64, buf: &mut
         let bytes = usize::try_from(run_bytes).map_or(rest.len(), |bytes| bytes.min(rest.len()));
         let (now, after) = rest.split_at_mut_checked(bytes).ok_or_else(|| corrupt("a read without an end"))?;
         match run.place {
-            Place::Hole | Place::Unwritten => now.fill(0),
+            Place::Hole | Place::Unwritten(_) => now.fill(0),
             Place::Stored(block) => {
                 let start = fs.device.address(part, block, run.count, &|| inode.name())?;
                 fs.device.read_part(part, start.saturating_add(in_block), now)?;

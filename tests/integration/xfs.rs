@@ -44,9 +44,9 @@ fn files_flags_and_attributes_are_those_that_the_kernel_showed() {
         return;
     }
     let images = Images::new();
-    let (report, lines) = mounted(&[], &[images.disk("default")]);
+    let (report, lines) = mounted(&[], &[images.disk("v4")]);
     assert_eq!(report.volumes[0].format.as_deref(), Some("xfs"));
-    assert_same(&images.lines("default.manifest"), &lines);
+    assert_same(&images.lines("v4.manifest"), &lines);
     let mount = FrMount::start(Place::new(), [images.disk("default")]);
     let flags = script("xfs/make.py", &["flags-of", mount.only_volume().to_str().unwrap()]);
     mount.stop();
@@ -59,19 +59,19 @@ fn a_log_is_recovered_in_memory_and_the_image_is_not_changed() {
         return;
     }
     let images = Images::new();
-    let disk = images.disk("dirty/default");
+    let disk = images.disk("dirty/quota");
     let before = std::fs::read(&disk).unwrap();
     let (report, recovered) = mounted(&[], std::slice::from_ref(&disk));
     let notices = &report.volumes[0].notices;
     assert!(notices.iter().any(|notice| notice.contains("recovered in memory")), "{notices:?}");
-    assert_same(&images.lines("dirty/default.manifest"), &recovered);
+    assert_same(&images.lines("dirty/quota.manifest"), &recovered);
     let described = report.volumes[0].file_system.as_ref().unwrap();
     assert_eq!(described.state, ["journal-to-be-replayed"]);
     assert!(!described.has_history && described.features.contains(&"finobt".to_owned()), "{described:?}");
     let (report, as_it_lies) = mounted(&["--no-replay"], std::slice::from_ref(&disk));
     let notices = &report.volumes[0].notices;
     assert!(notices.iter().any(|notice| notice.contains("not recovered, as asked")), "{notices:?}");
-    assert_same(&images.lines("dirty/default.norecovery"), &as_it_lies);
+    assert_same(&images.lines("dirty/quota.norecovery"), &as_it_lies);
     assert!(before == std::fs::read(&disk).unwrap(), "the image was changed");
 }
 

@@ -168,15 +168,3 @@ impl Walk<'_> {
         }
     }
 }
-
-/// Asks for the segments of a file, as far as there are any.
-pub(crate) fn segments(fs: &dyn FileSystem, node: NodeId, size: u64) {
-    let mut at = 0;
-    for _ in 0..SEGMENTS_MAX {
-        let Ok(segment) = fs.segment(node, at) else { break };
-        at = segment.range.end;
-        if at >= size {
-            break;
-        }
-    }
-}

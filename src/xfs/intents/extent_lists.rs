@@ -31,7 +31,7 @@ pub(super) fn count_blocks(fs: &mut Xfs) -> Result<()> {
 
 /// Blocks that a fork gained and lost.
 fn difference(fs: &Xfs, number: NodeId, which: Which) -> Result<(u64, u64)> {
-    let inode = Inode::read_any(&fs.device, number)?;
+    let inode = Inode::read(&fs.device, number)?;
     let had_block = match inode.fork(which) {
         Some(Fork::Extents(_)) => false,
         Some(Fork::Tree(root)) if root.level == 1 && root.pointers.len() == 1 => true,
@@ -84,13 +84,13 @@ fn extents(fs: &Xfs, inode: &Inode, which: Which) -> Result<usize> {
     Ok(count)
 }
 
-/// Whether two runs, one behind the other, make one extent. Where unwritten blocks lie is not known here: they may.
+/// Whether two runs, one behind the other, make one extent.
 fn is_one(first: Run, second: Run) -> bool {
     /// `XFS_MAX_BMBT_EXTLEN`.
     const BLOCKS_MAX: u64 = (1 << 21) - 1;
     let is_behind = match (first.place, second.place) {
-        (Place::Stored(first_block), Place::Stored(block)) => first_block.saturating_add(first.count) == block,
-        (Place::Unwritten, Place::Unwritten) => true,
+        (Place::Stored(first_block), Place::Stored(block))
+        | (Place::Unwritten(first_block), Place::Unwritten(block)) => first_block.saturating_add(first.count) == block,
         _ => false,
     };
     is_behind && first.count.saturating_add(second.count) <= BLOCKS_MAX

@@ -49,7 +49,8 @@ impl Pieces {
 fn behind(run: Run, before: u64) -> Run {
     let place = match run.place {
         Place::Stored(block) => Place::Stored(block.saturating_add(before)),
-        other => other,
+        Place::Unwritten(block) => Place::Unwritten(block.saturating_add(before)),
+        Place::Hole => Place::Hole,
     };
     Run { count: run.count.saturating_sub(before), place }
 }
@@ -60,7 +61,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn place() -> impl Strategy<Value = Place> {
-        prop_oneof![(0..1000_u64).prop_map(Place::Stored), Just(Place::Unwritten), Just(Place::Hole)]
+        prop_oneof![(0..1000_u64).prop_map(Place::Stored), (0..1000_u64).prop_map(Place::Unwritten), Just(Place::Hole)]
     }
 
     proptest! {
