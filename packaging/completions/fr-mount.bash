@@ -65,7 +65,7 @@ _fr__mount() {
 
     case "${cmd}" in
         fr__mount)
-            opts="-h -V --read-only --rw --writable --read-write --ca --pin --server-name --client-cert --client-key --proxy --proxy-secret --chap-user --chap-secret --target-user --target-secret --initiator-name --digests --insecure-plaintext --connect-timeout --reconnect-timeout --cache --block-size --no-replay --volume --verify --foreground --json --log --help --version volumes status unmount demo daemon generate-docs help"
+            opts="-h -V --read-only --rw --writable --read-write --ca --pin --server-name --client-cert --client-key --proxy --proxy-secret --chap-user --chap-secret --target-user --target-secret --initiator-name --digests --insecure-plaintext --connect-timeout --reconnect-timeout --cache --block-size --no-replay --log-device --realtime-device --volume --verify --foreground --json --log --help --version volumes status unmount demo daemon generate-docs help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -137,6 +137,14 @@ _fr__mount() {
                     ;;
                 --block-size)
                     COMPREPLY=($(compgen -W "512 4096" -- "${cur}"))
+                    return 0
+                    ;;
+                --log-device)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --realtime-device)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 --volume)
@@ -357,7 +365,7 @@ _fr__mount() {
             return 0
             ;;
         fr__subcmd__mount__subcmd__volumes)
-            opts="-v -h --verbose --ca --pin --server-name --client-cert --client-key --proxy --proxy-secret --chap-user --chap-secret --target-user --target-secret --initiator-name --digests --insecure-plaintext --connect-timeout --reconnect-timeout --cache --block-size --no-replay --json --log --help"
+            opts="-v -h --verbose --ca --pin --server-name --client-cert --client-key --proxy --proxy-secret --chap-user --chap-secret --target-user --target-secret --initiator-name --digests --insecure-plaintext --connect-timeout --reconnect-timeout --cache --block-size --no-replay --log-device --realtime-device --json --log --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -429,6 +437,14 @@ _fr__mount() {
                     ;;
                 --block-size)
                     COMPREPLY=($(compgen -W "512 4096" -- "${cur}"))
+                    return 0
+                    ;;
+                --log-device)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --realtime-device)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 --log)

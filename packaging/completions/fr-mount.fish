@@ -1,6 +1,6 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_fr_mount_global_optspecs
-    string join \n read-only read-write ca= pin= server-name= client-cert= client-key= proxy= proxy-secret= chap-user= chap-secret= target-user= target-secret= initiator-name= digests= insecure-plaintext connect-timeout= reconnect-timeout= cache= block-size= no-replay volume= verify foreground json log= h/help V/version
+    string join \n read-only read-write ca= pin= server-name= client-cert= client-key= proxy= proxy-secret= chap-user= chap-secret= target-user= target-secret= initiator-name= digests= insecure-plaintext connect-timeout= reconnect-timeout= cache= block-size= no-replay log-device= realtime-device= volume= verify foreground json log= h/help V/version
 end
 
 function __fish_fr_mount_needs_command
@@ -44,6 +44,8 @@ complete -c fr-mount -n "__fish_fr_mount_needs_command" -l reconnect-timeout -d 
 complete -c fr-mount -n "__fish_fr_mount_needs_command" -l cache -d 'Most memory for cached disk blocks' -r
 complete -c fr-mount -n "__fish_fr_mount_needs_command" -l block-size -d 'Sector size of disk image files' -r -f -a "512\t''
 4096\t''"
+complete -c fr-mount -n "__fish_fr_mount_needs_command" -l log-device -d 'This volume holds the log or journal of a file system on another one, where its UUID does not say so. Volumes are written DISK or DISK:PARTITION, with the numbers that \'volumes\' shows' -r
+complete -c fr-mount -n "__fish_fr_mount_needs_command" -l realtime-device -d 'This volume holds the realtime files of an XFS file system on another one, where its UUID does not say so' -r
 complete -c fr-mount -n "__fish_fr_mount_needs_command" -l volume -d 'Mount only this volume, at MOUNTPOINT itself' -r
 complete -c fr-mount -n "__fish_fr_mount_needs_command" -l log -d 'Write a log to this file; FR_MOUNT_LOG sets what is logged (default: info)' -r -F
 complete -c fr-mount -n "__fish_fr_mount_needs_command" -l read-only -d 'Mount read-only; there is no other mode'
@@ -82,6 +84,8 @@ complete -c fr-mount -n "__fish_fr_mount_using_subcommand volumes" -l reconnect-
 complete -c fr-mount -n "__fish_fr_mount_using_subcommand volumes" -l cache -d 'Most memory for cached disk blocks' -r
 complete -c fr-mount -n "__fish_fr_mount_using_subcommand volumes" -l block-size -d 'Sector size of disk image files' -r -f -a "512\t''
 4096\t''"
+complete -c fr-mount -n "__fish_fr_mount_using_subcommand volumes" -l log-device -d 'This volume holds the log or journal of a file system on another one, where its UUID does not say so. Volumes are written DISK or DISK:PARTITION, with the numbers that \'volumes\' shows' -r
+complete -c fr-mount -n "__fish_fr_mount_using_subcommand volumes" -l realtime-device -d 'This volume holds the realtime files of an XFS file system on another one, where its UUID does not say so' -r
 complete -c fr-mount -n "__fish_fr_mount_using_subcommand volumes" -l log -d 'Write a log to this file; FR_MOUNT_LOG sets what is logged (default: info)' -r -F
 complete -c fr-mount -n "__fish_fr_mount_using_subcommand volumes" -s v -l verbose -d 'Also show what each file system says of itself: state, last mount, features; with --json it is always there'
 complete -c fr-mount -n "__fish_fr_mount_using_subcommand volumes" -l insecure-plaintext -d 'Allow iscsi:// (no TLS) to other machines: everything can then be read and changed on the way'
