@@ -57,6 +57,12 @@ impl Image {
         self.base.size
     }
 
+    /// Whether it holds what its base holds.
+    #[allow(dead_code, reason = "not every target asks")]
+    pub fn is_unchanged(&self) -> bool {
+        self.changes.iter().all(|(index, chunk)| **chunk == *self.base.chunk(*index))
+    }
+
     /// `length` bytes from `at` on, all of which have to be inside.
     pub fn bytes(&self, at: usize, length: usize) -> Vec<u8> {
         let mut bytes = vec![0; length];
