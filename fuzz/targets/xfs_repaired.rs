@@ -18,6 +18,8 @@ mod images;
 mod look;
 #[path = "support/sparse.rs"]
 mod sparse;
+#[path = "support/xfs_forge.rs"]
+mod xfs_forge;
 #[path = "support/xfs_log.rs"]
 mod xfs_log;
 #[path = "support/xfs_structures.rs"]
@@ -31,7 +33,7 @@ const CHANGE: usize = 9;
 const NODES_MAX: usize = 100;
 
 /// Clean images first: their files have every form; then those whose log is to be recovered.
-const IMAGES: [&str; 10] = [
+const IMAGES: [&str; 11] = [
     "xfs-parent-small",
     "xfs-ci",
     "xfs-v4",
@@ -42,7 +44,11 @@ const IMAGES: [&str; 10] = [
     "xfs-dirty-stripe",
     "xfs-dirty-quota",
     "xfs-dirty-v4",
+    FORGED,
 ];
+
+/// An image made here, of `xfs-dirty-efi`.
+const FORGED: &str = "xfs-dirty-forged";
 
 struct Seed {
     base: Arc<Base>,
@@ -60,7 +66,7 @@ static SEEDS: LazyLock<Vec<Seed>> = LazyLock::new(|| IMAGES.into_iter().map(seed
 
 /// Reads an image. A target whose map is wrong, or that never gets past the checksums, would find nothing.
 fn seed(name: &str) -> Seed {
-    let base = Base::read(name);
+    let base = if name == FORGED { forged() } else { Base::read(name) };
     let map = Map::new(&Image::of(&base));
     let seed = Seed { base, map };
     check_map(name, &seed);
@@ -70,6 +76,13 @@ fn seed(name: &str) -> Seed {
     }
     check_repair(name, &seed);
     seed
+}
+
+fn forged() -> Arc<Base> {
+    let mut image = Image::of(&Base::read("xfs-dirty-efi"));
+    let map = Map::new(&image);
+    xfs_forge::forge(&mut image, &map);
+    image.into_base()
 }
 
 /// Every checksum of the map is computed as the kernel computed it, and there is enough of every kind.

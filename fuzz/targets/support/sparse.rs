@@ -53,6 +53,17 @@ impl Image {
         Self { base: Arc::clone(base), changes: BTreeMap::new() }
     }
 
+    /// The image with its changes, for others to be made.
+    #[allow(dead_code, reason = "not every target asks")]
+    pub fn into_base(self) -> Arc<Base> {
+        let (mut places, mut chunks) = (self.base.places.clone(), self.base.chunks.clone());
+        for (index, chunk) in self.changes {
+            places[index] = Some(chunks.len());
+            chunks.push(*chunk);
+        }
+        Arc::new(Base { size: self.base.size, places, chunks })
+    }
+
     pub fn len(&self) -> usize {
         self.base.size
     }

@@ -9,6 +9,7 @@ const SECTOR: usize = 512;
 const COVERED: usize = 32 << 10;
 const RECORD_MAX: usize = 256 << 10;
 const CRC: usize = 32;
+const OPERATIONS: usize = 40;
 
 /// `struct xlog_rec_header` and the data behind it.
 pub struct Record {
@@ -52,7 +53,7 @@ pub fn structures(image: &Image, geometry: &Geometry, records: &[Record]) -> Vec
         });
         let data = record.data(image, geometry);
         let mut at = 0;
-        let operations = be32(image, geometry.sector_of_log(record.first) + 40);
+        let operations = be32(image, geometry.sector_of_log(record.first) + OPERATIONS);
         for _ in 0..operations {
             let Some(head) = data.get(at..at + 12) else { break };
             let (transaction, length) = (&head[..4], u32::from_be_bytes(head[4..8].try_into().unwrap()) as usize);
@@ -150,6 +151,13 @@ impl Record {
             crc32c::crc32c_append(sum, &image.bytes(geometry.sector_of_log(self.first + header), 260))
         });
         crc32c::crc32c_append(sum, &self.raw(image, geometry))
+    }
+
+    /// Says that there are so many operations more in it.
+    pub fn add_operations(&self, image: &mut Image, geometry: &Geometry, added: u32) {
+        let at = geometry.sector_of_log(self.first) + OPERATIONS;
+        let count = be32(image, at) + added;
+        image.write(at, &count.to_be_bytes());
     }
 
     /// Makes its checksum right again, for what its header says now.
