@@ -45,7 +45,7 @@ static SEEDS: LazyLock<Vec<Seed>> = LazyLock::new(|| {
 });
 
 fn seed(name: &str) -> Seed {
-    let image = images::image(name);
+    let image = std::fs::read(images::path(name)).unwrap();
     let map = Map::new(&image);
     Seed { image, map }
 }

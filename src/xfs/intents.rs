@@ -47,6 +47,8 @@ pub(crate) struct Named {
 
 /// Pieces that one exchange may consist of.
 const PIECES_MAX: usize = 1 << 20;
+/// Attributes of a file that were being changed: a kernel changes one after the other.
+const NAMED_MAX: usize = 1 << 10;
 
 impl Changes {
     fn pieces(&self, which: Which) -> &Pieces {
@@ -56,6 +58,16 @@ impl Changes {
     fn put(&mut self, which: Which, start: u64, run: Run) {
         let pieces = if which == Which::Data { &mut self.data } else { &mut self.attributes };
         pieces.put(start, run);
+    }
+
+    /// Sets or removes an attribute, whatever was done to it before.
+    fn name(&mut self, named: Named) -> Result<()> {
+        self.named.retain(|other| (other.flags, &other.name) != (named.flags, &named.name));
+        if self.named.len() >= NAMED_MAX {
+            return Err(Error::new(ErrorKind::Unsupported, "it changes more attributes than are kept in memory"));
+        }
+        self.named.push(named);
+        Ok(())
     }
 
     /// Counts a run that was `before` and is `after`.
@@ -266,8 +278,23 @@ fn finish_attribute(fs: &mut Xfs, intent: AttributeIntent) -> Result<()> {
         return Err(corrupt(format!("it changes an attribute of the namespace {:#x}", intent.filter)));
     }
     let flags = u8::try_from(intent.filter & NAMESPACES).unwrap_or(0);
-    let named = &mut fs.finished.of(intent.inode).named;
-    named.retain(|other| (other.flags, &other.name) != (flags, &intent.name));
-    named.push(Named { flags, name: intent.name, value });
-    Ok(())
+    fs.finished.of(intent.inode).name(Named { flags, name: intent.name, value })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_changes_of_attributes_the_last_counts_and_there_is_an_end_to_them() {
+        let mut changes = Changes::default();
+        let mut name = |number: usize, value: Option<Vec<u8>>| {
+            changes.name(Named { flags: 0, name: number.to_string().into_bytes(), value }).is_ok()
+        };
+        assert!((0..NAMED_MAX).all(|number| name(number, None)));
+        assert!(name(0, Some(b"set again".to_vec())));
+        assert!(!name(NAMED_MAX, None));
+        assert_eq!(changes.named.len(), NAMED_MAX);
+        assert_eq!(changes.named.last().unwrap().value.as_deref(), Some(&b"set again"[..]));
+    }
 }

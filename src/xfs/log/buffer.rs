@@ -25,6 +25,8 @@ const CHUNK: usize = 128;
 /// `XFS_BLF_DATAMAP_SIZE`: words of 32 bits that say which pieces are there.
 const MAP_WORDS_MAX: u32 = 17;
 const MAP_OFFSET: usize = 20;
+/// Sectors of 512 bytes of the largest buffer whose contents are logged: 64 KiB (`XFS_MAX_BLOCKSIZE`).
+const SECTORS_MAX: u32 = 128;
 /// Byte of `di_next_unlinked` in an inode.
 const NEXT_UNLINKED: usize = 96;
 /// Byte of `di_crc` in an inode of version 3.
@@ -55,7 +57,12 @@ impl BufferFormat {
             region.u32(MAP_OFFSET.saturating_add(at))
         };
         let map = (0..words).map(word).collect::<Result<_>>()?;
-        Ok(Self { flags: region.u16(4)?, sector: region.u64(8)?, sectors: region.u16(6)?.into(), map })
+        let format = Self { flags: region.u16(4)?, sector: region.u64(8)?, sectors: region.u16(6)?.into(), map };
+        // Only what is freed, values of attributes with their headers, may be larger: nothing of it is read.
+        if format.sectors > SECTORS_MAX && !format.is_cancel() {
+            return Err(corrupt(format!("the log is damaged: a buffer of {} sectors", format.sectors)));
+        }
+        Ok(format)
     }
 
     pub(crate) fn is_cancel(&self) -> bool {
@@ -176,5 +183,24 @@ impl Replay {
 pub(crate) fn put_inode_checksum(inode: &mut [u8]) {
     if inode.get(4).is_some_and(|version| *version >= 3) {
         put_checksum(inode, INODE_CRC);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::log::fields::Order;
+
+    fn parsed(flags: u16, sectors: u16) -> Result<BufferFormat> {
+        let fields = [0x123C, 2, flags, sectors].map(u16::to_le_bytes).concat();
+        let bytes = [&fields[..], &8_u64.to_le_bytes(), &1_u32.to_le_bytes(), &1_u32.to_le_bytes()].concat();
+        BufferFormat::parse(&Item { regions: vec![Region { bytes: &bytes, order: Order::Little }] })
+    }
+
+    #[test]
+    fn a_buffer_that_is_larger_than_any_block_is_damage_unless_it_was_freed() {
+        assert_eq!(parsed(0, 128).unwrap().sectors, 128);
+        assert!(parsed(0, 129).unwrap_err().message.contains("129 sectors"));
+        assert_eq!(parsed(flag::CANCEL, 0xFFFF).unwrap().sectors, 0xFFFF);
     }
 }

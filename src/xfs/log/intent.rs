@@ -7,7 +7,7 @@ use super::fields::{Item, Region, cut_short};
 use super::memory::Memory;
 use super::replay::kind;
 use crate::error::corrupt;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use vfs::Result;
 
 /// A change that was begun and has to be finished.
@@ -126,7 +126,7 @@ impl ExchangeIntent {
 pub(crate) struct Intents {
     waiting: BTreeMap<u64, Waiting>,
     /// Where those with a type and an identifier are.
-    places: HashMap<(u16, u64), Vec<u64>>,
+    places: HashMap<(u16, u64), BTreeSet<u64>>,
     count: u64,
 }
 
@@ -156,18 +156,15 @@ impl Intents {
         self.count = self.count.saturating_add(1);
         let place = self.count;
         self.waiting.insert(place, Waiting { intent, memory: bytes });
-        self.places.entry((item_kind, id)).or_default().push(place);
+        self.places.entry((item_kind, id)).or_default().insert(place);
         Ok(())
     }
 
     fn done(&mut self, kind: u16, id: u64, memory: &mut Memory) {
         // One that began before the log does is not there.
         let Some(places) = self.places.get_mut(&(kind, id)) else { return };
-        if let Some(first) = places.iter().enumerate().min_by_key(|(_, place)| **place).map(|(number, _)| number) {
-            let place = places.swap_remove(first);
-            if let Some(waiting) = self.waiting.remove(&place) {
-                memory.give_back(waiting.memory);
-            }
+        if let Some(waiting) = places.pop_first().and_then(|place| self.waiting.remove(&place)) {
+            memory.give_back(waiting.memory);
         }
         if places.is_empty() {
             self.places.remove(&(kind, id));
@@ -305,4 +302,45 @@ fn exchange(region: Region<'_>) -> Result<ExchangeIntent> {
         flags: region.u64(64)?,
         sizes: [region.u64(72)?, region.u64(80)?],
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::log::fields::Order;
+
+    /// An intent to free an extent at `start`, or that it is done.
+    fn take(intents: &mut Intents, item_kind: u16, id: u64, start: u64) {
+        let head = [item_kind.to_le_bytes(), 1_u16.to_le_bytes()].concat();
+        let bytes =
+            [&head[..], &1_u32.to_le_bytes(), &id.to_le_bytes(), &start.to_le_bytes(), &[1, 0, 0, 0, 0, 0, 0, 0]];
+        let bytes = bytes.concat();
+        let item = Item { regions: vec![Region { bytes: &bytes, order: Order::Little }] };
+        intents.take(&item, &mut Memory::new(1 << 30)).unwrap();
+    }
+
+    fn starts(intents: Intents) -> Vec<u64> {
+        let start = |intent| if let Intent::Space(space) = intent { space.extents[0].start } else { 0 };
+        intents.unfinished().into_iter().map(start).collect()
+    }
+
+    #[test]
+    fn of_intents_with_one_number_the_first_is_done_first() {
+        let mut intents = Intents::default();
+        for (id, start) in [(7, 1), (7, 2), (8, 3), (7, 4)] {
+            take(&mut intents, kind::EFI, id, start);
+        }
+        take(&mut intents, kind::EFD, 7, 0);
+        take(&mut intents, kind::EFD, 9, 0);
+        assert_eq!(starts(intents), [2, 3, 4]);
+    }
+
+    #[test]
+    fn as_many_intents_with_one_number_as_fit_a_log_are_done_one_by_one() {
+        const COUNT: u64 = 300_000;
+        let mut intents = Intents::default();
+        (0..COUNT).for_each(|start| take(&mut intents, kind::EFI, 7, start));
+        (1..COUNT).for_each(|_| take(&mut intents, kind::EFD, 7, 0));
+        assert_eq!(starts(intents), [COUNT - 1]);
+    }
 }
