@@ -46,7 +46,7 @@ fn without_recovery_the_disk_is_shown_as_it_lies() {
         let mut compared = 0;
         for line in comparable(&kernel_manifest(&format!("dirty/{name}"), "norecovery.zst")) {
             let path = line.split('\t').next().unwrap().to_owned();
-            if !line.split('\t').any(|field| field == "error") {
+            if !line.split('\t').any(|field| field == "error") && !has_half_a_target(&line) {
                 assert_eq!(ours.get(&path), Some(&line), "{name}");
                 compared += 1;
             }
@@ -55,21 +55,52 @@ fn without_recovery_the_disk_is_shown_as_it_lies() {
     }
 }
 
-/// Images of this machine's kernel, stopped under load without a flush of its log.
+/// Whether it is of a link whose target is shorter than the inode says: a kernel shows what comes before a zero byte in a block
+/// that was not written yet, and we an error.
+fn has_half_a_target(line: &str) -> bool {
+    let fields: Vec<_> = line.split('\t').collect();
+    let (is_link, size, target) = (fields[2].starts_with("120"), fields[6], fields[13]);
+    // A byte that is not shown as it is takes three characters.
+    is_link && target.len() - 2 * target.matches('%').count() < size.parse().unwrap()
+}
+
+/// Images of this machine's kernel, stopped under load without a flush of its log; no two are the same. `FR_DIRTY_ROUNDS`
+/// makes more of them.
 #[test]
 fn logs_of_this_kernel_are_recovered_as_it_does_itself() {
     let scratch = tempfile::tempdir().unwrap();
     if !can_make(scratch.path()) {
         return;
     }
-    for kind in ["default", "rmapbt", "1k"] {
-        let image = scratch.path().join(kind);
-        let image = image.to_str().unwrap();
-        check(kind, &script("xfs", "dirty.py", &["host", kind, image]));
-        let kernel = lines(&check(kind, &script("xfs", "dirty.py", &["replayed", image])));
-        let fs = kernel::open(image, true).unwrap_or_else(|error| panic!("{kind}: {error}"));
-        assert!(fs.was_in_use(), "{kind}: there is nothing in its log");
-        let ours = manifest::of(&fs).unwrap_or_else(|error| panic!("{kind}: {error}"));
-        assert_same(kind, &comparable(&kernel), &comparable(&ours));
+    let rounds = std::env::var("FR_DIRTY_ROUNDS").map_or(1, |rounds| rounds.parse().unwrap());
+    for round in 0..rounds {
+        for kind in ["default", "rmapbt", "1k"] {
+            let image = scratch.path().join(kind);
+            let image = image.to_str().unwrap();
+            // Stopped at once it may have nothing in its log.
+            let fs = (0..3).find_map(|_| {
+                check(kind, &script("xfs", "dirty.py", &["host", kind, image]));
+                let fs = kernel::open(image, true).unwrap_or_else(|error| keep(kind, image, &error.to_string()));
+                fs.was_in_use().then_some(fs)
+            });
+            let fs = fs.unwrap_or_else(|| panic!("{kind}: there is nothing in its log"));
+            let kernel = lines(&check(kind, &script("xfs", "dirty.py", &["replayed", image])));
+            let ours = manifest::of(&fs).unwrap_or_else(|error| keep(kind, image, &error.to_string()));
+            if comparable(&kernel) != comparable(&ours) {
+                eprintln!("{:?}", fs.info().notices);
+                let compared = std::panic::catch_unwind(|| assert_same(kind, &comparable(&kernel), &comparable(&ours)));
+                keep(kind, image, &format!("{compared:?}"));
+            }
+            if rounds > 1 {
+                eprintln!("round {round}: {kind}: {:?}", fs.info().notices);
+            }
+        }
     }
+}
+
+/// Fails, and keeps the image, as it cannot be made again.
+fn keep(kind: &str, image: &str, why: &str) -> ! {
+    let kept = std::env::temp_dir().join(format!("fr-dirty-{kind}-{}.img", std::process::id()));
+    std::fs::copy(image, &kept).unwrap();
+    panic!("{kind}: {why}; the image is kept: {}", kept.display());
 }
