@@ -1,9 +1,10 @@
-//! What a kernel finishes after the replay of a log, kept as differences: the mappings, sizes and attributes of the files
-//! that are concerned. Trees of free space, of reverse mappings and of references are not looked at by anybody who reads
-//! files, so intents about them are not carried out. Where a kernel would give up the whole file system, only the files
-//! concerned are refused.
+//! What a kernel finishes after the replay of a log, kept as differences: the mappings, sizes and attributes of the
+//! files that are concerned. Trees of free space, of reverse mappings and of references are not looked at by anybody
+//! who reads files, so intents about them are not carried out. Where a kernel would give up the whole file system, only
+//! the files concerned are refused.
 //!
-//! Sources: Linux `fs/xfs/libxfs/xfs_bmap.c` (`xfs_bmap_finish_one`), `libxfs/xfs_exchmaps.c`, `fs/xfs/xfs_attr_item.c`.
+//! Sources: Linux `fs/xfs/libxfs/xfs_bmap.c` (`xfs_bmap_finish_one`), `libxfs/xfs_exchmaps.c`,
+//! `fs/xfs/xfs_attr_item.c`.
 
 mod extent_lists;
 mod pieces;

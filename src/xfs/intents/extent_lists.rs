@@ -1,6 +1,6 @@
-//! The block that a list of extents takes when it does not fit into its inode any more, which counts as one of the file's
-//! (Linux `xfs_bmap_extents_to_btree`, `xfs_bmap_btree_to_extents`). What trees of more than a block gain or lose is
-//! not followed.
+//! The block that a list of extents takes when it does not fit into its inode any more, which counts as one of the
+//! file's (Linux `xfs_bmap_extents_to_btree`, `xfs_bmap_btree_to_extents`). What trees of more than a block gain or
+//! lose is not followed.
 
 use crate::bytes::array;
 use crate::filesystem::Xfs;

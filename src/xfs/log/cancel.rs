@@ -1,5 +1,5 @@
-//! Buffers that were freed: what was logged of them before must not be replayed, as their blocks may hold a file's data by
-//! now (Linux `xlog_add_buffer_cancelled` and the like).
+//! Buffers that were freed: what was logged of them before must not be replayed, as their blocks may hold a file's data
+//! by now (Linux `xlog_add_buffer_cancelled` and the like).
 
 use std::collections::HashMap;
 

@@ -1,5 +1,5 @@
-//! Where the log begins and ends. Nothing says so: every block of the log begins with the number of the cycle in which it
-//! was written (or is the header of a record, which has it), and the place where that number changes is the end
+//! Where the log begins and ends. Nothing says so: every block of the log begins with the number of the cycle in which
+//! it was written (or is the header of a record, which has it), and the place where that number changes is the end
 //! (Linux `xlog_find_head`, `xlog_find_tail`).
 
 use super::device::{LogDevice, Window};
@@ -131,9 +131,9 @@ impl<'a> Finder<'a> {
         Ok(None)
     }
 
-    /// Steps back over a record that was not written to its end: `last` itself if the record before it is whole, else the
-    /// block at which that begins. `None` when there is no record before `last` in the log, and the search has to go on
-    /// at its end; `before` is the number of blocks that were seen there already
+    /// Steps back over a record that was not written to its end: `last` itself if the record before it is whole, else
+    /// the block at which that begins. `None` when there is no record before `last` in the log, and the search has to
+    /// go on at its end; `before` is the number of blocks that were seen there already
     /// (Linux `xlog_find_verify_log_record`).
     fn whole_records_end(&mut self, start: u64, last: u64, before: u64) -> Result<Option<u64>> {
         for block in (start..last).rev() {

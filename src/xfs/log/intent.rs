@@ -1,5 +1,5 @@
-//! Intents: changes that need several transactions, of which the first says what the others will do. Those that were not
-//! done yet when the source stopped are finished by a kernel after the replay, in the order of the log
+//! Intents: changes that need several transactions, of which the first says what the others will do. Those that were
+//! not done yet when the source stopped are finished by a kernel after the replay, in the order of the log
 //! (Linux `fs/xfs/xfs_extfree_item.c`, `xfs_rmap_item.c`, `xfs_refcount_item.c`, `xfs_bmap_item.c`, `xfs_attr_item.c`,
 //! `xfs_exchmaps_item.c`).
 

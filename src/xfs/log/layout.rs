@@ -1,5 +1,5 @@
-//! Structures as they lie in the log, with the kernel's field names (Linux `fs/xfs/libxfs/xfs_log_format.h`). What frames
-//! the log is big-endian; what a log item consists of is in the order of the machine that wrote it.
+//! Structures as they lie in the log, with the kernel's field names (Linux `fs/xfs/libxfs/xfs_log_format.h`). What
+//! frames the log is big-endian; what a log item consists of is in the order of the machine that wrote it.
 
 use zerocopy::big_endian::{U32, U64};
 use zerocopy::{FromBytes, Immutable, KnownLayout, Unaligned};
@@ -44,7 +44,8 @@ pub(crate) struct RawRecordHeader {
 
 /// Byte of `h_crc` in a record's header.
 pub(crate) const RECORD_CRC_OFFSET: usize = 32;
-/// Bytes of the header that its checksum covers: the structure as a 64-bit compiler pads it, and as one for i386 does not.
+/// Bytes of the header that its checksum covers: the structure as a 64-bit compiler pads it, and as one for i386 does
+/// not.
 pub(crate) const RECORD_SUMMED_BYTES: [usize; 2] = [328, 324];
 /// The same of each further block of the header (`struct xlog_rec_ext_header`).
 pub(crate) const EXTENSION_SUMMED_BYTES: usize = 260;

@@ -1,11 +1,12 @@
 //! The log: what was changed and had not reached its place yet when the source stopped is found here, and laid over the
 //! volume in memory. Nothing is written.
 //!
-//! The log is a ring of blocks of 512 bytes. The kernel writes it in records ([`record`]); each begins with the number of
-//! its cycle, by which the ends of the log are found ([`ends`]) and what was not written to its end is told ([`torn`]). The
-//! operations in the records make transactions ([`transaction`]), which consist of log items: buffers ([`buffer`]),
-//! inodes ([`inode`]), new inodes ([`create`]), quotas ([`quota`]), and intents ([`intent`]). They are gone through twice
-//! ([`replay`]): what was freed, of which nothing may be replayed ([`cancel`]), then the changes themselves.
+//! The log is a ring of blocks of 512 bytes. The kernel writes it in records ([`record`]); each begins with the number
+//! of its cycle, by which the ends of the log are found ([`ends`]) and what was not written to its end is told
+//! ([`torn`]). The operations in the records make transactions ([`transaction`]), which consist of log items: buffers
+//! ([`buffer`]), inodes ([`inode`]), new inodes ([`create`]), quotas ([`quota`]), and intents ([`intent`]). They are
+//! gone through twice ([`replay`]): what was freed, of which nothing may be replayed ([`cancel`]), then the changes
+//! themselves.
 //!
 //! After that a kernel finishes the intents. Three kinds of them free space or note who uses it, which changes no file;
 //! the others are left to those who show files. It also frees inodes that were deleted while they were open: they have
@@ -54,7 +55,8 @@ use vfs::{Error, ErrorKind, Result};
 
 /// What a recovery found.
 pub(crate) struct Recovered {
-    /// The changed sectors, to be laid over the data volume in an `Overlay` with blocks of `1 << `[`PATCH_SHIFT`] bytes.
+    /// The changed sectors, to be laid over the data volume in an `Overlay` with blocks of `1 << `[`PATCH_SHIFT`]
+    /// bytes.
     pub(crate) patches: Arc<Sectors>,
     /// What a kernel would finish after the replay, in this order.
     pub(crate) intents: Vec<Intent>,
@@ -156,8 +158,8 @@ fn pass(
     })
 }
 
-/// Refuses a log whose numbers contradict each other (Linux `xlog_clear_stale_blocks`, `xfs_log_check_lsn`): one that is
-/// older than the file system would not be replayed, as everything on the disk seems to be newer.
+/// Refuses a log whose numbers contradict each other (Linux `xlog_clear_stale_blocks`, `xfs_log_check_lsn`): one that
+/// is older than the file system would not be replayed, as everything on the disk seems to be newer.
 fn check_cycles(superblock: &Superblock, raw: &RawSuperblock, log: &LogDevice, span: &Span) -> Result<()> {
     let last = &span.last;
     let head_cycle = u64::from(last.header.cycle).saturating_add(last.has_wrapped.into());
@@ -169,7 +171,7 @@ fn check_cycles(superblock: &Superblock, raw: &RawSuperblock, log: &LogDevice, s
     };
     if !is_sound {
         return Err(corrupt(format!(
-            "the log is damaged: it begins in cycle {tail_cycle} at block {tail} and ends in cycle {head_cycle} at block {}",
+            "the log is damaged: it begins in cycle {tail_cycle} at block {tail}, and ends in cycle {head_cycle} at {}",
             span.head
         )));
     }

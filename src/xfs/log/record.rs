@@ -99,7 +99,7 @@ impl RecordHeader {
             2 => Ok(Order::Big),
             0 | 3 => Err(Error::new(
                 vfs::ErrorKind::Unsupported,
-                "the log was written by IRIX, whose log items are not read: it can be mounted there, which empties the log",
+                "the log was written by IRIX, whose log items are not read: mounting it there would empty the log",
             )),
             format => Err(corrupt(format!("the log is damaged: a record of the unknown format {format}"))),
         }
@@ -167,8 +167,8 @@ impl Record {
         crc32c::crc32c_append(header, &self.data)
     }
 
-    /// What is wrong with its checksum when torn writes are looked for: none of them is 0, which old kernels and mkfs.xfs
-    /// write.
+    /// What is wrong with its checksum when torn writes are looked for: none of them is 0, which old kernels and
+    /// mkfs.xfs write.
     pub(crate) fn is_torn(&self) -> bool {
         self.header.crc != 0 && !self.sum_is_right()
     }

@@ -182,8 +182,8 @@ impl Replay {
         self.volume.will_need(&wanted);
     }
 
-    /// Notes what a buffer needs before it goes to the disk. What a later change makes of it counts; a number that it got
-    /// from one stays.
+    /// Notes what a buffer needs before it goes to the disk. What a later change makes of it counts; a number that it
+    /// got from one stays.
     pub(crate) fn finish_later(&mut self, sector: u64, sectors: u64, finish: Option<Finish>, lsn: Option<u64>) {
         let before = self.unfinished.remove(&sector).and_then(|before| before.lsn);
         if let Some(finish) = finish {

@@ -94,7 +94,8 @@ impl Replay {
     /// Marks all blocks of the block-map tree with this root in an inode as those of inode `owner`
     /// (Linux `xfs_bmbt_change_owner`).
     pub(crate) fn own_tree(&mut self, root: &[u8], owner: u64) -> Result<()> {
-        /// Blocks of trees that one inode may have changed: far more than fit the largest file that was ever defragmented.
+        /// Blocks of trees that one inode may have changed: far more than fit the largest file that was ever
+        /// defragmented.
         const BLOCKS_MAX: usize = 1 << 20;
         const DEPTH_MAX: u16 = 16;
         let shape = Shape { header: ROOT_HEADER, ..Shape::block_map(true) };

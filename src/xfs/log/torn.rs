@@ -1,5 +1,5 @@
-//! Records that reached the disk only in part. Up to eight are on their way at once, so those are the ones that may fail
-//! their checksum; an earlier one that does is damage (Linux `xlog_verify_head`, `xlog_verify_tail`).
+//! Records that reached the disk only in part. Up to eight are on their way at once, so those are the ones that may
+//! fail their checksum; an earlier one that does is damage (Linux `xlog_verify_head`, `xlog_verify_tail`).
 
 use super::device::LogDevice;
 use super::ends::{Finder, Identity, Span};
