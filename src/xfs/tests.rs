@@ -21,5 +21,6 @@ mod limits;
 #[path = "../../tests/readers/manifest.rs"]
 mod manifest;
 mod oracle;
+mod refusals;
 #[path = "../../tests/readers/walk.rs"]
 mod walk;

@@ -5,6 +5,7 @@ use crate::support::fr_mount::{Ended, Place, exit};
 use crate::support::process::{program, run};
 use crate::support::report::Report;
 use crate::support::{FrMount, Need, fr_mount, skip_unless};
+use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
 
 const NEEDS: &[Need] = &[Need::Root, Need::Fuse, Need::PYTHON, Need::ZSTD];
@@ -104,5 +105,45 @@ fn a_log_on_another_disk_is_found_there_or_said_to_be_missing() {
     }
     let said = alone(&["--log-device", "7:1"], &[&disk], exit::USAGE);
     assert!(said.contains("no volume 7:1"), "{said}");
-    mounted(&["--no-replay"], &[disk]);
+    let options = ["--no-replay"].map(Path::new);
+    FrMount::start(Place::new(), options.into_iter().chain([disk.as_path()])).stop();
+}
+
+#[test]
+fn a_realtime_device_is_found_by_its_uuid_or_told_by_the_user() {
+    if !skip_unless(NEEDS) {
+        return;
+    }
+    let images = Images::new();
+    let (disk, realtime) = (images.disk("rtgroups"), images.disk("rtgroups.rt"));
+    let found: Vec<_> = volumes(&[disk.clone(), realtime.clone()]).volumes;
+    assert_eq!(found[1].format.as_deref(), Some("xfs_realtime"));
+    let mount = FrMount::start(Place::new(), [disk, realtime]);
+    let file = mount.volume("fr-mount").join("realtime-fragmented");
+    let hash = hex::encode(Sha256::digest(std::fs::read(file).unwrap()));
+    mount.stop();
+    let line = images.lines("rtgroups.manifest").into_iter().find(|line| line.starts_with("realtime-fragmented\t"));
+    assert!(line.unwrap().contains(&hash));
+    // This kind of device has no UUID.
+    let (disk, realtime) = (images.disk("v4-realtime"), images.disk("v4-realtime.rt"));
+    let (_, lines) = mounted(&["--realtime-device", "0=1"], &[disk, realtime]);
+    assert_same(&images.lines("v4-realtime.manifest"), &lines);
+}
+
+#[test]
+fn two_file_systems_with_one_uuid_are_mounted_side_by_side() {
+    if !skip_unless(NEEDS) {
+        return;
+    }
+    let images = Images::new();
+    let (one, two) = (images.disk("v4"), images.disk("dirty/v4"));
+    let copy = one.with_extension("copy");
+    std::fs::copy(&one, &copy).unwrap();
+    let mount = FrMount::start(Place::new(), [one, copy, two]);
+    let paths: Vec<_> =
+        mount.report().volumes.iter().map(|volume| volume.mount_path.clone().expect("not mounted")).collect();
+    let [first, second] = [0, 1].map(|index| script("ext4/make.py", &["tree", paths[index].to_str().unwrap()]));
+    mount.stop();
+    assert!(paths.len() == 3 && first.lines().count() > 100);
+    assert_eq!(first, second);
 }

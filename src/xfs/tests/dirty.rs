@@ -1,7 +1,7 @@
 //! Images whose log has to be recovered: against what a kernel made of a copy that it could write to.
 
 use super::fixture::{kernel_manifest, names, open};
-use super::fixtures::{assert_same, check, directory, lines, script};
+use super::fixtures::{assert_same, check, directory, lines, script, unpacked};
 use super::kernel::{self, can_make};
 use super::manifest;
 use vfs::FileSystem;
@@ -30,6 +30,43 @@ fn compare(name: &str) {
     let ours = manifest::of(&fs).unwrap_or_else(|error| panic!("{name}: {error}"));
     let kernel = kernel_manifest(&format!("dirty/{name}"), "manifest.zst");
     assert_same(name, &comparable(&kernel), &comparable(&ours));
+}
+
+/// Images of newer kernels than Debian 12's xfs_logprint.
+const NEWER: &[&str] = &["exchange", "new", "parent", "rtgroups", "rtgroups-extents"];
+
+/// What xfs_logprint says of the logs: every one is dirty, and intents of each kind are unfinished in some.
+#[test]
+fn the_logs_are_dirty_and_some_hold_unfinished_intents() {
+    let scratch = tempfile::tempdir().unwrap();
+    if !can_make(scratch.path()) {
+        return;
+    }
+    let mut unfinished = Vec::new();
+    for name in names("dirty") {
+        let parts = ["img.zst", "log.img.zst"].map(|part| directory("xfs").join(format!("dirty/{name}.{part}")));
+        let parts: Vec<_> = parts.iter().filter(|part| part.exists()).collect();
+        let images: Vec<_> = (0..parts.len()).map(|part| scratch.path().join(part.to_string())).collect();
+        for (part, image) in parts.iter().zip(&images) {
+            std::fs::write(image, unpacked(part)).unwrap();
+        }
+        let images: Vec<_> = images.iter().map(|image| image.to_str().unwrap()).collect();
+        let told = script("xfs", "intents.py", &images);
+        if !told.status.success() {
+            // That of Debian 12 does not know the newest kinds of items and features.
+            assert!(NEWER.contains(&name.as_str()), "{name}: {}", String::from_utf8_lossy(&told.stderr));
+            continue;
+        }
+        let told = String::from_utf8(told.stdout).unwrap();
+        assert!(told.starts_with("dirty"), "{name}: {told}");
+        let kinds = told.trim().split("unfinished ").nth(1).filter(|kinds| *kinds != "-");
+        unfinished.extend(kinds.map(|kinds| format!("{name}: {kinds}")));
+    }
+    eprintln!("{unfinished:#?}");
+    for kind in ["EFI", "RUI", "CUI", "BUI"] {
+        assert!(unfinished.iter().any(|found| found.contains(kind)), "no unfinished {kind}");
+    }
+    assert!(unfinished.len() >= 6, "{unfinished:?}");
 }
 
 /// Lines by path of what is shown as it lies: where the kernel gives an error we may give one as well, or what is there.

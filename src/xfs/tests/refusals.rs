@@ -1,0 +1,129 @@
+//! What is refused, by name and with advice; and what a description says of it all the same.
+
+use super::disk::Disk;
+use super::fixture;
+use crate::{OpenOptions, Xfs, describe};
+use block::ReadAt;
+use std::sync::{Arc, LazyLock};
+use vfs::{Error, ErrorKind, State};
+
+static DEFAULT: LazyLock<Arc<Vec<u8>>> = LazyLock::new(|| Arc::new(fixture::image("default")));
+const SECTOR: usize = 512;
+const CRC: usize = 224;
+const INCOMPAT: usize = 216;
+
+/// The image with these bytes in its superblock, whose checksum is right.
+fn changed(patches: &[(usize, &[u8])]) -> Arc<dyn ReadAt> {
+    let mut sector = DEFAULT[..SECTOR].to_vec();
+    for (at, bytes) in patches {
+        sector[*at..*at + bytes.len()].copy_from_slice(bytes);
+    }
+    sector[CRC..CRC + 4].fill(0);
+    let sum = crc32c::crc32c(&sector);
+    sector[CRC..CRC + 4].copy_from_slice(&sum.to_le_bytes());
+    Arc::new(Disk::new(&DEFAULT).with(0, sector))
+}
+
+fn refused(patches: &[(usize, &[u8])]) -> Error {
+    Xfs::open(changed(patches)).err().expect("it was opened")
+}
+
+/// The image's own incompatible features and these.
+fn incompat(more: u32) -> [u8; 4] {
+    let own = u32::from_be_bytes(DEFAULT[INCOMPAT..INCOMPAT + 4].try_into().unwrap());
+    (own | more).to_be_bytes()
+}
+
+#[test]
+fn unknown_incompatible_features_are_refused_by_name_and_still_described() {
+    let patch = incompat(0x8000_0800);
+    let error = refused(&[(INCOMPAT, &patch)]);
+    assert_eq!(error.kind, ErrorKind::Unsupported);
+    assert!(error.message.contains("incompatible feature 0x800, incompatible feature 0x80000000"), "{error}");
+    let description = describe(changed(&[(INCOMPAT, &patch)]).as_ref()).unwrap();
+    assert!(description.features.contains(&"incompat:0x800".to_owned()), "{:?}", description.features);
+    assert_eq!((description.block_size, description.inode_size), (4096, 512));
+}
+
+#[test]
+fn a_file_system_in_need_of_repair_is_refused_with_advice() {
+    let patch = incompat(0x10);
+    let error = refused(&[(INCOMPAT, &patch)]);
+    assert_eq!(error.kind, ErrorKind::Unsupported);
+    for part in ["needsrepair", "xfs_repair", "copy"] {
+        assert!(error.message.contains(part), "{part:?} is not in {error}");
+    }
+    assert_eq!(describe(changed(&[(INCOMPAT, &patch)]).as_ref()).unwrap().state, [State::ErrorsRecorded]);
+}
+
+#[test]
+fn unknown_features_that_only_writers_must_know_are_no_hindrance() {
+    let ro_compat = 212;
+    let own = u32::from_be_bytes(DEFAULT[ro_compat..ro_compat + 4].try_into().unwrap());
+    Xfs::open(changed(&[(ro_compat, &(own | 0x4000_0000).to_be_bytes()), (208, &[0, 0, 0, 8])])).unwrap();
+}
+
+#[test]
+fn impossible_geometry_is_damage() {
+    const BLOCK_SIZE: usize = 4;
+    const DBLOCKS: usize = 8;
+    const ROOT: usize = 56;
+    const AG_BLOCKS: usize = 84;
+    const VERSION: usize = 100;
+    let cases: &[(usize, &[u8])] = &[
+        (BLOCK_SIZE, &[0, 0, 0x20, 0]),
+        (120, &[20]),
+        (122, &[30]),
+        (DBLOCKS, &[0; 8]),
+        (DBLOCKS, &[0x7F; 8]),
+        (ROOT, &[0; 8]),
+        (ROOT, &[0xFF; 8]),
+        (AG_BLOCKS, &[0; 4]),
+        (AG_BLOCKS, &[0xFF; 4]),
+        (124, &[63]),
+        (126, &[1]),
+        (192, &[9]),
+    ];
+    for patch in cases {
+        let error = refused(&[*patch]);
+        assert_eq!(error.kind, ErrorKind::Corrupt, "{patch:?}: {error}");
+    }
+    for version in [[0xB4, 0xA3], [0xB4, 0xA6]] {
+        assert_eq!(refused(&[(VERSION, &version)]).kind, ErrorKind::Unsupported, "{version:?}");
+    }
+    let wrong_sum = Arc::new(Disk::new(&DEFAULT).with(300, [1]));
+    assert!(Xfs::open(wrong_sum).err().unwrap().message.contains("checksum"));
+}
+
+#[test]
+fn data_on_a_realtime_device_that_is_not_there_is_an_error_on_its_files_alone() {
+    use vfs::{FileSystem, Stream};
+    let disk: Arc<dyn ReadAt> = Arc::new(Disk::new(&Arc::new(fixture::image("rtgroups"))));
+    let fs = Xfs::open_with(&disk, &OpenOptions::default()).unwrap();
+    let whole = fixture::open("rtgroups", true).unwrap();
+    let (mut read, mut refused, mut todo) = (0, 0, vec![fs.root()]);
+    while let Some(node) = todo.pop() {
+        let attr = fs.attr(node).unwrap();
+        if attr.file_type == vfs::FileType::Directory {
+            fs.read_dir(node, vfs::Cursor::START, &mut |entry| {
+                todo.push(entry.node);
+                std::ops::ControlFlow::Continue(())
+            })
+            .unwrap();
+        } else if attr.file_type == vfs::FileType::Regular {
+            let (mut ours, mut all) = ([1; 4096], [2; 4096]);
+            match fs.read_at(node, Stream::Main, 0, &mut ours) {
+                Ok(length) => {
+                    assert_eq!(whole.read_at(node, Stream::Main, 0, &mut all).unwrap(), length);
+                    assert_eq!(ours[..length], all[..length]);
+                    read += 1;
+                }
+                Err(error) => {
+                    assert!(error.message.contains("realtime device"), "{error}");
+                    refused += 1;
+                }
+            }
+        }
+    }
+    assert!(read > 10 && refused > 10, "{read} read, {refused} refused");
+}
