@@ -1,6 +1,6 @@
-//! Changes to structures of XFS images, whose checksums are then made right again: what stands behind them is reached, in
-//! the files and in the log. Each change names an image, a kind of structure, one of that kind, a place in it and a value.
-//! The image is opened with what its log holds, or without.
+//! Changes to structures of XFS images, whose checksums are then made right again: what stands behind them is reached,
+//! in the files and in the log. Each change names an image, a kind of structure, one of that kind, a place in it and a
+//! value. The image is opened with what its log holds, or without.
 #![no_main]
 
 use block::ReadAt;
