@@ -1,6 +1,6 @@
-//! Changes to structures of XFS images, whose checksums are then made right again: what stands behind them is reached, in
-//! the files and in the log. Each change names an image, a kind of structure, one of that kind, a place in it and a value.
-//! The image is opened with what its log holds, or without.
+//! Changes to structures of XFS images, whose checksums are then made right again: what stands behind them is reached,
+//! in the files and in the log. Each change names an image, a kind of structure, one of that kind, a place in it and a
+//! value. The image is opened with what its log holds, or without.
 #![no_main]
 
 use block::ReadAt;
@@ -33,7 +33,7 @@ const CHANGE: usize = 9;
 const NODES_MAX: usize = 100;
 
 /// Clean images first: their files have every form; then those whose log is to be recovered.
-const IMAGES: [&str; 11] = [
+const IMAGES: [&str; 13] = [
     "xfs-parent-small",
     "xfs-ci",
     "xfs-v4",
@@ -45,6 +45,8 @@ const IMAGES: [&str; 11] = [
     "xfs-dirty-quota",
     "xfs-dirty-v4",
     FORGED,
+    "xfs-realtime-64k",
+    "xfs-rtgroups",
 ];
 
 /// An image made here, of `xfs-dirty-efi`.
@@ -52,10 +54,17 @@ const FORGED: &str = "xfs-dirty-forged";
 
 struct Seed {
     base: Arc<Base>,
+    /// The device of realtime files, which is not changed.
+    realtime: Option<Arc<dyn ReadAt>>,
     map: Map,
 }
 
 impl Seed {
+    fn open(&self, image: Image, replay: bool) -> vfs::Result<Xfs> {
+        let volume: Arc<dyn ReadAt> = Arc::new(image);
+        Xfs::open_with(&volume, &OpenOptions { replay, realtime: self.realtime.clone(), ..OpenOptions::default() })
+    }
+
     /// The structures of a kind.
     fn of(&self, kind: Kind) -> &[Structure] {
         self.map.kinds.iter().find(|found| found[0].kind == kind).map_or(&[], Vec::as_slice)
@@ -68,10 +77,13 @@ static SEEDS: LazyLock<Vec<Seed>> = LazyLock::new(|| IMAGES.into_iter().map(seed
 fn seed(name: &str) -> Seed {
     let base = if name == FORGED { forged() } else { Base::read(name) };
     let map = Map::new(&Image::of(&base));
-    let seed = Seed { base, map };
+    let realtime = ["xfs-realtime-64k", "xfs-rtgroups"]
+        .contains(&name)
+        .then(|| -> Arc<dyn ReadAt> { Arc::new(Image::of(&Base::read(&format!("{name}.rt")))) });
+    let seed = Seed { base, realtime, map };
     check_map(name, &seed);
     for replay in [true, false] {
-        let sound = open(Image::of(&seed.base), replay).map_or(0, |fs| look::look_at_all(&fs));
+        let sound = seed.open(Image::of(&seed.base), replay).map_or(0, |fs| look::look_at_all(&fs));
         assert!(sound > 20, "{name}: {sound} nodes");
     }
     check_repair(name, &seed);
@@ -98,6 +110,7 @@ fn check_map(name: &str, seed: &Seed) {
     let expected: &[_] = match name {
         "xfs-parent-small" | "xfs-v4" => &EVERY_FORM,
         "xfs-ci" => &[(Kind::DirectoryBlock, 3), (Kind::Node, 1), (Kind::AttributeLeaf, 10)],
+        name if !name.contains("dirty") => &[(Kind::Inode, 20), (Kind::Agi, 1)],
         _ => &[(Kind::Inode, 20), (Kind::LogInode, 10), (Kind::LogBuffer, 10), (Kind::LogIntent, 10)],
     };
     for (kind, least) in expected {
@@ -126,7 +139,7 @@ fn check_repair(name: &str, seed: &Seed) {
         if is_repaired {
             seed.map.repair(&mut image, found);
         }
-        assert!(open(image, true).is_ok() == is_repaired, "{name}: {found:?}, repaired: {is_repaired}");
+        assert!(seed.open(image, true).is_ok() == is_repaired, "{name}: {found:?}, repaired: {is_repaired}");
     }
 }
 
@@ -147,11 +160,6 @@ const EVERY_FORM: [(Kind, usize); 14] = [
     (Kind::AttributeLeaf, 5),
     (Kind::AttributeRemote, 10),
 ];
-
-fn open(image: Image, replay: bool) -> vfs::Result<Xfs> {
-    let volume: Arc<dyn ReadAt> = Arc::new(image);
-    Xfs::open_with(&volume, &OpenOptions { replay, ..OpenOptions::default() })
-}
 
 /// Numbers that code stumbles over, for one in two values.
 const INTERESTING: [u32; 16] =
@@ -188,7 +196,7 @@ fuzz_target!(init: { LazyLock::force(&SEEDS); }, |data: &[u8]| {
         }
     }
     let first: Vec<_> = changed.iter().filter_map(|structure| structure.owner).map(NodeId).collect();
-    if let Ok(fs) = open(image, which & 0x80 == 0) {
+    if let Ok(fs) = seed.open(image, which & 0x80 == 0) {
         look::look_from(&fs, &first, NODES_MAX);
     }
 });

@@ -21,7 +21,11 @@ use vfs::{Error, ErrorKind, NodeId, Result};
 
 /// The differences, by inode.
 #[derive(Debug, Default)]
-pub(crate) struct Finished(HashMap<NodeId, Changes>);
+pub(crate) struct Finished {
+    inodes: HashMap<NodeId, Changes>,
+    /// Runs of blocks that were looked at.
+    steps: usize,
+}
 
 /// What is different about an inode.
 #[derive(Debug, Default)]
@@ -46,8 +50,8 @@ pub(crate) struct Named {
     pub(crate) value: Option<Vec<u8>>,
 }
 
-/// Pieces that one exchange may consist of.
-const PIECES_MAX: usize = 1 << 20;
+/// Runs of blocks that all intents of a log may concern: a piece of a file may be kept in memory for each.
+const STEPS_MAX: usize = 1 << 20;
 /// Attributes of a file that were being changed: a kernel changes one after the other.
 const NAMED_MAX: usize = 1 << 10;
 
@@ -82,17 +86,17 @@ impl Changes {
 impl Finished {
     /// The parts of a fork that are mapped otherwise; `None` when none are.
     pub(crate) fn pieces(&self, inode: NodeId, which: Which) -> Option<&Pieces> {
-        self.0.get(&inode).map(|changes| changes.pieces(which)).filter(|pieces| !pieces.is_empty())
+        self.inodes.get(&inode).map(|changes| changes.pieces(which)).filter(|pieces| !pieces.is_empty())
     }
 
     /// The attributes that were set or removed, in that order.
     pub(crate) fn named(&self, inode: NodeId) -> &[Named] {
-        self.0.get(&inode).map_or(&[], |changes| &changes.named)
+        self.inodes.get(&inode).map_or(&[], |changes| &changes.named)
     }
 
     /// An inode as it was read, with what is different about it.
     pub(crate) fn apply(&self, inode: Inode, block_shift: u32) -> Result<Inode> {
-        let Some(changes) = self.0.get(&inode.number) else { return Ok(inode) };
+        let Some(changes) = self.inodes.get(&inode.number) else { return Ok(inode) };
         if let Some(why) = &changes.refused {
             let message = format!("{}: the log ends in the middle of a change of it, and {why}", inode.name());
             return Err(Error::new(ErrorKind::Corrupt, message));
@@ -107,7 +111,7 @@ impl Finished {
 
     /// The forks that are mapped otherwise.
     fn forks(&self) -> Vec<(NodeId, Which)> {
-        let shown = self.0.iter().filter(|(_, changes)| changes.refused.is_none());
+        let shown = self.inodes.iter().filter(|(_, changes)| changes.refused.is_none());
         let forks = shown.flat_map(|(inode, changes)| {
             let forks = [Which::Data, Which::Attributes].into_iter();
             forks.filter(|which| !changes.pieces(*which).is_empty()).map(|which| (*inode, which))
@@ -115,8 +119,17 @@ impl Finished {
         forks.collect()
     }
 
+    /// Counts a run of blocks.
+    fn step(&mut self) -> Result<()> {
+        self.steps = self.steps.saturating_add(1);
+        if self.steps <= STEPS_MAX {
+            return Ok(());
+        }
+        Err(Error::new(ErrorKind::Unsupported, "it is one of changes that concern more blocks than are kept in memory"))
+    }
+
     fn of(&mut self, inode: u64) -> &mut Changes {
-        self.0.entry(NodeId(inode)).or_default()
+        self.inodes.entry(NodeId(inode)).or_default()
     }
 
     fn refuse(&mut self, inode: u64, error: &Error) {
@@ -184,6 +197,7 @@ fn finish_map(fs: &mut Xfs, map: &MapIntent) -> Result<()> {
     let mut at = map.offset;
     // Ends: a run has a block at least, and an extent as many as fit 32 bits; only holes are that many in one.
     while at < end {
+        fs.finished.step()?;
         let before = mapping::run(fs, &inode, which, at)?;
         let before = Run { count: before.count.min(end.saturating_sub(at)), ..before };
         if map.is_map && before.place != Place::Hole {
@@ -242,6 +256,7 @@ fn exchange_pieces(fs: &mut Xfs, exchange: &ExchangeIntent, inodes: &[Inode; 2],
     let [first, second] = inodes;
     let mut done = 0;
     while done < exchange.blocks {
+        fs.finished.step()?;
         let offsets = exchange.offsets.map(|offset| offset.saturating_add(done));
         let left = exchange.blocks.saturating_sub(done);
         let runs = [mapping::run(fs, first, which, offsets[0])?, mapping::run(fs, second, which, offsets[1])?];
@@ -257,9 +272,6 @@ fn exchange_pieces(fs: &mut Xfs, exchange: &ExchangeIntent, inodes: &[Inode; 2],
             let changes = fs.finished.of(inode);
             changes.count(before, after);
             changes.put(which, offset, after);
-            if changes.pieces(which).len() > PIECES_MAX {
-                return Err(Error::new(ErrorKind::Unsupported, "it exchanges more pieces than are kept in memory"));
-            }
         }
     }
     Ok(())
@@ -285,6 +297,13 @@ fn finish_attribute(fs: &mut Xfs, intent: AttributeIntent) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn there_is_an_end_to_the_runs_of_blocks_that_a_log_changes() {
+        let mut finished = Finished::default();
+        assert!((0..STEPS_MAX).all(|_| finished.step().is_ok()));
+        assert_eq!(finished.step().unwrap_err().kind, ErrorKind::Unsupported);
+    }
 
     #[test]
     fn of_changes_of_attributes_the_last_counts_and_there_is_an_end_to_them() {

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 use std::ops::ControlFlow;
-use vfs::{Cursor, FileSystem, FileType, NodeId, Stream};
+use vfs::{Cursor, FileSystem, FileType, NodeId, SegmentKind, Stream};
 
 /// Nodes that one input looks at.
 const NODES_MAX: usize = 300;
@@ -29,14 +29,19 @@ pub fn look_from(fs: &dyn FileSystem, first: &[NodeId], max: usize) -> usize {
 }
 
 fn look(fs: &dyn FileSystem, node: NodeId, todo: &mut Vec<NodeId>) {
-    let _ = (fs.flags(node), fs.acl(node), fs.read_link(node));
+    let _ = (fs.flags(node), fs.acl(node));
+    if let Ok(target) = fs.read_link(node) {
+        assert!(!target.is_empty() && !target.contains(&0));
+    }
     for name in fs.xattrs(node).iter().flatten().take(50) {
+        assert!(!name.is_empty() && !name.contains(&0));
         let _ = fs.xattr(node, name);
     }
     let Ok(attr) = fs.attr(node) else { return };
     if attr.file_type == FileType::Directory {
         let mut names = Vec::new();
         let _ = fs.read_dir(node, Cursor::START, &mut |entry| {
+            assert!(!entry.name.is_empty() && !entry.name.iter().any(|byte| matches!(byte, 0 | b'/')));
             todo.push(entry.node);
             names.push(entry.name.to_vec());
             if names.len() < 200 { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
@@ -48,11 +53,14 @@ fn look(fs: &dyn FileSystem, node: NodeId, todo: &mut Vec<NodeId>) {
     }
     let mut buf = vec![0; 16 << 10];
     for offset in [0, 60 << 10, attr.size / 2, attr.size.saturating_sub(100)] {
-        if let Ok(read) = fs.read_at(node, Stream::Main, offset, &mut buf) {
+        let read = fs.read_at(node, Stream::Main, offset, &mut buf);
+        if let Ok(read) = read {
             assert!(read as u64 <= attr.size.saturating_sub(offset));
         }
         if let Ok(segment) = fs.segment(node, offset) {
             assert!(segment.range.contains(&offset) && segment.range.end <= attr.size);
+            let bytes = (segment.range.end - offset).min(read.unwrap_or(0) as u64) as usize;
+            assert!(segment.kind != SegmentKind::Hole || buf[..bytes].iter().all(|byte| *byte == 0));
         }
     }
     fs.will_read(node, 0..attr.size);

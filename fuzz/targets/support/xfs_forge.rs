@@ -1,5 +1,5 @@
-//! Intents that no power cut was seen to leave: exchanges of ranges and changes of attributes. They are put in the place
-//! of buffers that a log holds.
+//! Intents that no power cut was seen to leave: exchanges of ranges and changes of attributes. They are put in the
+//! place of buffers that a log holds.
 
 use crate::sparse::Image;
 use crate::xfs_structures::{Kind, Map, Structure, be16, be32};

@@ -1,5 +1,5 @@
-//! The structures of an XFS image and their checksums: where they are in a sound image, and how each is made right again
-//! after it was changed. Written apart from the reader, from the kernel's `fs/xfs/libxfs/xfs_format.h`,
+//! The structures of an XFS image and their checksums: where they are in a sound image, and how each is made right
+//! again after it was changed. Written apart from the reader, from the kernel's `fs/xfs/libxfs/xfs_format.h`,
 //! `xfs_da_format.h` and `xfs_log_format.h`.
 
 use crate::sparse::Image;

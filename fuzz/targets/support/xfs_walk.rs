@@ -19,8 +19,8 @@ pub fn headers(image: &Image, geometry: &Geometry) -> Vec<Structure> {
     found
 }
 
-/// The inodes in use, and the blocks of directories, attributes and link targets. What lies on the disk may be half of a
-/// change whose other half is in the log: what is not what it should be is left out.
+/// The inodes in use, and the blocks of directories, attributes and link targets. What lies on the disk may be half of
+/// a change whose other half is in the log: what is not what it should be is left out.
 pub fn files(image: &Image, geometry: &Geometry) -> Vec<Structure> {
     let mut found = Vec::new();
     for at in (0..image.len()).step_by(geometry.inode) {

@@ -12,9 +12,12 @@ use vfs::{ErrorKind, NodeId, Result};
 /// Extents that are counted: more than a block holds.
 const EXTENTS_MAX: usize = 1 << 13;
 
+/// Forks whose extents are counted: many times those that a kernel changes at once.
+const FORKS_MAX: usize = 1 << 12;
+
 /// Counts such blocks for all forks that are mapped otherwise than the disk says.
 pub(super) fn count_blocks(fs: &mut Xfs) -> Result<()> {
-    for (number, which) in fs.finished.forks() {
+    for (number, which) in fs.finished.forks().into_iter().take(FORKS_MAX) {
         match difference(fs, number, which) {
             Ok((gained, lost)) => {
                 let changes = fs.finished.of(number.0);

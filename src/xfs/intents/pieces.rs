@@ -12,10 +12,6 @@ impl Pieces {
         self.0.is_empty()
     }
 
-    pub(crate) fn len(&self) -> usize {
-        self.0.len()
-    }
-
     /// The rest of the piece that holds block `logical`, from there on.
     pub(crate) fn run(&self, logical: u64) -> Option<Run> {
         let (start, run) = self.0.range(..=logical).next_back()?;

@@ -97,6 +97,8 @@ pub(crate) struct Replay {
     pub(crate) memory: Memory,
     /// Blocks of a buffer of inodes.
     pub(crate) cluster_blocks: u64,
+    /// Blocks of trees that were given to another inode.
+    pub(crate) owned_blocks: usize,
     intents: Intents,
     unfinished: BTreeMap<u64, Unfinished>,
     /// The number of the last transaction.
@@ -129,6 +131,7 @@ impl Replay {
             volume: Volume::new(Arc::clone(data)),
             memory,
             cluster_blocks,
+            owned_blocks: 0,
             intents: Intents::default(),
             unfinished: BTreeMap::new(),
             lsn: 0,

@@ -8,6 +8,7 @@ use super::replay::Replay;
 use super::stamp::{Finish, Stamp};
 use crate::bytes::{u16_at, u64_at};
 use crate::error::corrupt;
+use std::collections::HashSet;
 use vfs::Result;
 
 /// Sizes of what a tree consists of, in bytes.
@@ -94,8 +95,7 @@ impl Replay {
     /// Marks all blocks of the block-map tree with this root in an inode as those of inode `owner`
     /// (Linux `xfs_bmbt_change_owner`).
     pub(crate) fn own_tree(&mut self, root: &[u8], owner: u64) -> Result<()> {
-        /// Blocks of trees that one inode may have changed: far more than fit the largest file that was ever
-        /// defragmented.
+        /// Blocks of trees that a log may have changed: far more than fit the largest file that was ever defragmented.
         const BLOCKS_MAX: usize = 1 << 20;
         const DEPTH_MAX: u16 = 16;
         let shape = Shape { header: ROOT_HEADER, ..Shape::block_map(true) };
@@ -104,10 +104,18 @@ impl Replay {
             return Err(corrupt(format!("inode {owner}: a tree of {level} levels")));
         }
         let mut blocks = pointers(root, shape, 2);
-        let mut seen = blocks.len();
+        let mut known = HashSet::new();
         for expected in (0..level).rev() {
             let mut below = Vec::new();
             for block in blocks {
+                self.owned_blocks = self.owned_blocks.saturating_add(1);
+                if self.owned_blocks > BLOCKS_MAX || below.len() > BLOCKS_MAX {
+                    return Err(corrupt(format!("inode {owner}: trees of more than {BLOCKS_MAX} blocks")));
+                }
+                // Or a few blocks that are led to over and over would keep us busy for hours.
+                if !known.insert(block) {
+                    return Err(corrupt(format!("inode {owner}: its tree leads to block {block} twice")));
+                }
                 let bytes = self.own_block(block, owner)?;
                 if u16_at(&bytes, 4) != Some(expected) {
                     return Err(corrupt(format!(
@@ -117,10 +125,6 @@ impl Replay {
                 if expected > 0 {
                     below.extend(pointers(&bytes, Shape::block_map(true), 6));
                 }
-            }
-            seen = seen.saturating_add(below.len());
-            if seen > BLOCKS_MAX {
-                return Err(corrupt(format!("inode {owner}: a tree of more than {BLOCKS_MAX} blocks")));
             }
             blocks = below;
         }

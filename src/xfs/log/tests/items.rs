@@ -2,6 +2,9 @@
 
 use super::writer::{Log, UUID, buffer, disk, seal, superblock, volume};
 use super::{A, After, recover_over};
+use crate::log::memory::Memory;
+use crate::log::quota::Quotas;
+use crate::log::replay::{FirstPass, Replay};
 use crate::log::{Intent, recover};
 
 /// The sector at which inode 128 is, and its buffer of 32 inodes.
@@ -258,4 +261,21 @@ fn attributes_and_exchanges_are_read_with_all_that_finishing_them_takes() {
     assert_eq!((&attribute.name[..], &attribute.value[..]), (&b"named"[..], &b"new"[..]));
     assert_eq!((exchange.inodes, exchange.generations, exchange.offsets), ([128, 129], [1, 2], [10, 20]));
     assert_eq!((exchange.blocks, exchange.sizes, exchange.sets_sizes()), (30, [40, 50], true));
+}
+
+#[test]
+fn a_tree_that_leads_to_a_block_twice_is_given_to_nobody() {
+    const LEAF: usize = 50;
+    let mut volume = volume(5);
+    volume[LEAF * 4096..][..8].copy_from_slice(b"BMA3\0\0\0\x01");
+    let quotas = Quotas::new(crate::superblock::raw(&volume).unwrap(), 0);
+    let memory = Memory::new(1 << 20);
+    let mut replay = Replay::new(&superblock(&volume), &disk(volume), FirstPass::default(), quotas, 8, memory);
+    // Room for two keys, and two pointers behind it.
+    let root = |count: u64| be(&[(2, 1), (2, count), (8, 0), (8, 1), (8, LEAF as u64), (8, LEAF as u64)]);
+    let error = replay.own_tree(&root(2), 1000).unwrap_err();
+    assert!(error.message.contains("twice"), "{error}");
+    replay.own_tree(&root(1), 1000).unwrap();
+    let block = replay.volume.read(LEAF as u64 * 8, 8).unwrap();
+    assert_eq!(block[56..64], 1000_u64.to_be_bytes());
 }
