@@ -12,7 +12,7 @@ use vfs::ErrorKind;
 static DEFAULT: LazyLock<Sound> = LazyLock::new(|| sound("default"));
 static SMALL: LazyLock<Sound> = LazyLock::new(|| sound("small"));
 /// Version 4: nothing has a checksum, so that whatever is changed reaches the parsers.
-static V4: LazyLock<Sound> = LazyLock::new(|| sound("dirty/v4"));
+static V4: LazyLock<Sound> = LazyLock::new(|| sound("v4"));
 
 fn sound(name: &str) -> Sound {
     Sound::new(fixture::image(name), |disk| Ok(Box::new(Xfs::open(disk)?)))
@@ -65,5 +65,6 @@ fn where_the_end_of_a_disk_cannot_be_read_the_rest_is_right() {
         opened += 1;
         assert_right_or_an_error(&format!("{readable} bytes"), &DEFAULT.answers, &answers, |_| true);
     }
-    assert!(opened > 4, "only {opened} opened");
+    // Without its log, which lies in the middle, it is not opened.
+    assert!(opened > 2, "only {opened} opened");
 }

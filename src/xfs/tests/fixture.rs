@@ -7,7 +7,7 @@ use block::{BlockSize, MemoryDisk, ReadAt};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use vfs::Result;
+use vfs::{ErrorKind, FileSystem, Result};
 
 /// A fixture: the path without its endings.
 fn path(name: &str) -> PathBuf {
@@ -48,7 +48,6 @@ pub(super) fn names(below: &str) -> Vec<String> {
     names
 }
 
-/// An option of the image that an image has no fixture of counts as a failure: nothing would be compared.
 #[test]
 fn committed_images_show_what_the_kernel_showed_of_them() {
     let names = names("");
@@ -62,4 +61,35 @@ fn committed_images_show_what_the_kernel_showed_of_them() {
             assert_same(&format!("flags of {name}"), &unpacked_lines(&expected), &flags::of(&fs).unwrap());
         }
     }
+}
+
+/// A name or path as it is written in manifests, in bytes.
+fn unescaped(text: &str) -> Vec<u8> {
+    let (mut bytes, mut found) = (text.bytes(), Vec::new());
+    while let Some(byte) = bytes.next() {
+        let mut digit = || char::from(bytes.next().unwrap()).to_digit(16).unwrap() as u8;
+        found.push(if byte == b'%' { digit() << 4 | digit() } else { byte });
+    }
+    found
+}
+
+#[test]
+fn names_are_found_without_regard_to_case_where_the_kernel_found_them() {
+    let mut found = 0;
+    for name in ["ci", "v4-ci"] {
+        let fs = open(name, true).unwrap();
+        for line in unpacked_lines(&with(&path(name), "lookups.zst")) {
+            let [directory, asked, expected] = line.split('\t').collect::<Vec<_>>().try_into().unwrap();
+            let parts = unescaped(directory);
+            let parts = parts.split(|byte| *byte == b'/').filter(|part| *part != b".");
+            let directory = parts.fold(fs.root(), |dir, name| fs.lookup(dir, name).unwrap());
+            let ours = fs.lookup(directory, &unescaped(asked));
+            match expected.parse() {
+                Ok(inode) => assert_eq!(ours.unwrap().0, inode, "{name}: {line}"),
+                Err(_) => assert_eq!(ours.unwrap_err().kind, ErrorKind::NotFound, "{name}: {line}"),
+            }
+            found += usize::from(expected.parse::<u64>().is_ok());
+        }
+    }
+    assert!(found > 300, "only {found} names are there");
 }
