@@ -37,7 +37,8 @@ fn seed(name: &str) -> Seed {
 /// Nodes that were looked at with the log's changes and without.
 fn look_both_ways(image: Image) -> [usize; 2] {
     let volume: Arc<dyn ReadAt> = Arc::new(image);
-    let _ = xfs::describe(volume.as_ref());
+    let _ = (xfs::describe(volume.as_ref()), xfs::external(volume.as_ref()));
+    let _ = (xfs::log_device(volume.as_ref()), xfs::realtime_device(volume.as_ref()));
     [true, false].map(|replay| {
         let options = OpenOptions { replay, ..OpenOptions::default() };
         Xfs::open_with(&volume, &options).map_or(0, |fs| look::look_at_all(&fs))
