@@ -144,6 +144,14 @@ fn a_key_that_is_not_the_first_below_it_is_damage_and_no_hole() {
 }
 
 #[test]
+fn a_realtime_device_that_is_too_small_is_refused() {
+    let disk = |bytes| -> Arc<dyn ReadAt> { Arc::new(MemoryDisk::new(bytes, BlockSize::B512)) };
+    let options = OpenOptions { realtime: Some(disk(vec![0; 4096])), ..OpenOptions::default() };
+    let error = Xfs::open_with(&disk(fixture::image("realtime")), &options).err().unwrap();
+    assert!(error.message.contains("not the right one"), "{error}");
+}
+
+#[test]
 fn data_on_a_realtime_device_that_is_not_there_is_an_error_on_its_files_alone() {
     use vfs::{FileSystem, Stream};
     let disk: Arc<dyn ReadAt> = Arc::new(Disk::new(&Arc::new(fixture::image("rtgroups"))));
