@@ -101,7 +101,8 @@ pub(crate) fn find(
         Some(at) => found.volumes.iter().find(|other| position(other) == at),
         None => found.volumes.iter().find(|other| is_it(other.data.as_ref())),
     };
-    other.map(|other| Arc::clone(&other.data))
+    // No part of a file system is all of it: its own bytes would be shown as those of files.
+    other.filter(|other| position(other) != position(volume)).map(|other| Arc::clone(&other.data))
 }
 
 #[cfg(test)]

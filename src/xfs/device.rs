@@ -27,6 +27,7 @@ impl Device {
         let superblock = Superblock::read(data.as_ref())?;
         let is_inside = superblock.realtime.is_some_and(|realtime| realtime.start != 0);
         let realtime = if is_inside { Some(Arc::clone(&data)) } else { realtime };
+        check_size(&superblock, realtime.as_deref())?;
         Ok(Self { data, realtime, superblock })
     }
 
@@ -103,4 +104,18 @@ impl Device {
             (Part::Realtime, None) => {}
         }
     }
+}
+
+/// Refuses a realtime device that is too small, which may be none at all (Linux `xfs_rtmount_init`).
+fn check_size(superblock: &Superblock, realtime: Option<&dyn ReadAt>) -> Result<()> {
+    let (Some(geometry), Some(realtime)) = (superblock.realtime, realtime) else { return Ok(()) };
+    // Cannot be cut off: the number of blocks was checked to leave room for the shift.
+    let bytes = geometry.start.saturating_add(geometry.blocks) << superblock.block_shift;
+    if bytes <= realtime.size() {
+        return Ok(());
+    }
+    let found = realtime.size();
+    Err(corrupt(format!(
+        "its realtime device has {bytes} bytes, and the volume for it {found}: it is cut short, or not the right one"
+    )))
 }

@@ -87,30 +87,35 @@ fn around(extents: &[Extent], logical: u64, next: u64) -> Around {
 /// Looks in a tree.
 fn in_tree(fs: &Xfs, inode: &Inode, root: &Root, logical: u64) -> Result<Around> {
     let (mut level, mut next) = (root.level, BLOCKS_END);
-    let Some(mut block) = step(&root.keys, &root.pointers, logical, &mut next) else {
-        return Ok(Around { extent: None, next });
-    };
+    let mut below = step(&root.keys, &root.pointers, logical, &mut next);
     // Ends: each block is on a lower level than the one before, which was checked when it was read.
-    loop {
+    while let Some((key, block)) = below {
         level = level.saturating_sub(1);
         let node: Arc<Node> = fs.tree_node(inode, block, level)?;
-        match node.as_ref() {
-            Node::Leaf(extents) => return Ok(around(extents, logical, next)),
-            Node::Inner { keys, pointers } => match step(keys, pointers, logical, &mut next) {
-                Some(below) => block = below,
-                None => return Ok(Around { extent: None, next }),
-            },
+        // A kernel reads all blocks of a tree and needs no keys. Where one is damaged, a leaf that is not asked would be a
+        // hole; in version 4 nothing else tells.
+        if node.first() != Some(key) {
+            let what =
+                format!("{}: block {block} of its extents: it does not begin as the key above it says", inode.name());
+            return Err(corrupt(what));
         }
+        below = match node.as_ref() {
+            Node::Leaf(extents) => return Ok(around(extents, logical, next)),
+            Node::Inner { keys, pointers } => step(keys, pointers, logical, &mut next),
+        };
     }
+    Ok(Around { extent: None, next })
 }
 
-/// The block below that can hold `logical`; `next` becomes where the one behind it begins. `None` where all begin later.
-fn step(keys: &[u64], pointers: &[u64], logical: u64, next: &mut u64) -> Option<u64> {
-    let behind = keys.partition_point(|key| *key <= logical);
+/// The key and the block below that can hold `logical`: the first one where all begin later. `next` becomes where the one
+/// behind it begins.
+fn step(keys: &[u64], pointers: &[u64], logical: u64, next: &mut u64) -> Option<(u64, u64)> {
+    let behind = keys.partition_point(|key| *key <= logical).max(1);
     if let Some(key) = keys.get(behind) {
         *next = *key;
     }
-    behind.checked_sub(1).and_then(|index| pointers.get(index)).copied()
+    let index = behind.saturating_sub(1);
+    Some((*keys.get(index)?, *pointers.get(index)?))
 }
 
 /// Fills `buf` with what `part`'s blocks of a fork hold, from the fork's byte `offset` on: zeros where there are none.

@@ -1,6 +1,8 @@
 //! Opening a file system that was in use: its log is recovered in memory.
 
 use crate::device::Device;
+use crate::error::io;
+use crate::external;
 use crate::filesystem::Xfs;
 use crate::intents;
 use crate::log::{self, LogDevice};
@@ -75,6 +77,12 @@ fn log_device(fs: &Xfs, volume: &Arc<dyn ReadAt>, options: &OpenOptions) -> Resu
             Error::new(ErrorKind::Unsupported, message)
         };
         let log = options.log.as_ref().ok_or_else(missing)?;
+        // To a kernel anything that begins with zeros is a log that was never written to. But mkfs.xfs writes to it, so it is
+        // not the right volume, and what the right one holds would be missing without a word.
+        if external::log_device(log.as_ref()).map_err(io)?.is_none() {
+            let message = "the volume that was named as its log holds no log of XFS";
+            return Err(Error::new(ErrorKind::Unsupported, message));
+        }
         return LogDevice::new(Arc::clone(log), 0, length);
     };
     let outside = || {

@@ -104,6 +104,8 @@ pub(crate) struct Superblock {
     pub(crate) log: LogGeometry,
     pub(crate) realtime: Option<RealtimeGeometry>,
     pub(crate) counters: Counters,
+    /// `sb_lsn`: where the log ended when this was written; 0 before version 5.
+    pub(crate) lsn: u64,
     /// Most of the space that inodes may take, in percent; 0 for no limit.
     pub(crate) inode_percent_max: u8,
     /// `sb_spino_align`: blocks of the smallest sparse inode chunk.
@@ -189,6 +191,7 @@ impl Superblock {
                 blocks_free: raw.sb_fdblocks.get(),
                 realtime_extents_free: raw.sb_frextents.get(),
             },
+            lsn: if features.is_v5() { raw.sb_lsn.get() } else { 0 },
             inode_percent_max: raw.sb_imax_pct.min(100),
             sparse_inode_blocks: if features.spinodes() { raw.sb_spino_align.get() } else { 0 },
             label: text(&raw.sb_fname),

@@ -24,6 +24,16 @@ pub(crate) enum Node {
     Leaf(Vec<Extent>),
 }
 
+impl Node {
+    /// The first block of the fork that is below it, or in it.
+    pub(crate) fn first(&self) -> Option<u64> {
+        match self {
+            Self::Inner { keys, .. } => keys.first().copied(),
+            Self::Leaf(extents) => extents.first().map(|extent| extent.offset),
+        }
+    }
+}
+
 /// Reads the block at `number` of a tree of `inode`, which has `level` levels below it.
 pub(crate) fn read(device: &Device, inode: &Inode, number: u64, level: u16) -> Result<Node> {
     let superblock = &device.superblock;

@@ -33,7 +33,7 @@ pub(crate) enum Ends {
     /// It was never written to.
     Empty,
     /// Its last record says that the file system was unmounted.
-    Clean,
+    Clean(Span),
     Dirty(Span),
 }
 
@@ -43,6 +43,23 @@ pub(crate) struct Span {
     pub(crate) tail: u64,
     pub(crate) head: u64,
     pub(crate) last: Found,
+}
+
+impl Ends {
+    /// The cycle in which the next record would be written, and the block.
+    pub(crate) fn cycle_and_head(&self) -> (u64, u64) {
+        match self {
+            Self::Empty => (1, 0),
+            Self::Clean(span) | Self::Dirty(span) => span.cycle_and_head(),
+        }
+    }
+}
+
+impl Span {
+    /// The cycle in which the next record would be written, and the block (Linux `xlog_set_state`).
+    pub(crate) fn cycle_and_head(&self) -> (u64, u64) {
+        (u64::from(self.last.header.cycle).saturating_add(self.last.has_wrapped.into()), self.head)
+    }
 }
 
 /// Looks for the ends of a log.
@@ -76,7 +93,7 @@ impl<'a> Finder<'a> {
         let missing = || corrupt("the log is damaged: there is no record before its end");
         let last = self.before(head, head, 1)?.ok_or_else(missing)?;
         if self.is_unmount(&last, head)? {
-            return Ok(Ends::Clean);
+            return Ok(Ends::Clean(Span { tail: head, head, last }));
         }
         let tail = lsn_block(last.header.tail_lsn);
         if tail >= self.log.blocks() {

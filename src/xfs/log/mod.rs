@@ -77,6 +77,7 @@ const BEGUN_PART: usize = 2;
 /// Whether the log holds anything to be replayed. Cheap: only its ends are looked at.
 pub(crate) fn is_dirty(superblock: &Superblock, log: &LogDevice) -> Result<bool> {
     let ends = Finder::new(log, identity(superblock)).find()?;
+    check_age(superblock, ends.cycle_and_head())?;
     Ok(matches!(ends, Ends::Dirty(span) if span.head != span.tail))
 }
 
@@ -105,12 +106,17 @@ fn recover_within(
         let message = format!("its log needs what this version does not have: {features}");
         return Err(Error::new(ErrorKind::Unsupported, message));
     }
-    let Verified::Dirty(span) = torn::verify(log, identity, span, &mut notices)? else {
-        return Ok(nothing(notices));
+    let span = match torn::verify(log, identity, span, &mut notices)? {
+        Verified::Dirty(span) => span,
+        Verified::Clean(span) => {
+            check_age(superblock, span.cycle_and_head())?;
+            return Ok(nothing(notices));
+        }
     };
     let sector = superblock::read_sector(data.as_ref())?;
     let raw = superblock::raw(&sector)?;
-    check_cycles(superblock, raw, log, &span)?;
+    check_cycles(log, &span)?;
+    check_age(superblock, span.cycle_and_head())?;
     let mut memory = Memory::new(memory_bytes);
     let mut first = FirstPass::default();
     let begun_bytes = memory_bytes / BEGUN_PART;
@@ -158,32 +164,37 @@ fn pass(
     })
 }
 
-/// Refuses a log whose numbers contradict each other (Linux `xlog_clear_stale_blocks`, `xfs_log_check_lsn`): one that
-/// is older than the file system would not be replayed, as everything on the disk seems to be newer.
-fn check_cycles(superblock: &Superblock, raw: &RawSuperblock, log: &LogDevice, span: &Span) -> Result<()> {
-    let last = &span.last;
-    let head_cycle = u64::from(last.header.cycle).saturating_add(last.has_wrapped.into());
-    let (tail_cycle, tail) = (record::lsn_cycle(last.header.tail_lsn), record::lsn_block(last.header.tail_lsn));
+/// Refuses a log whose numbers contradict each other (Linux `xlog_clear_stale_blocks`).
+fn check_cycles(log: &LogDevice, span: &Span) -> Result<()> {
+    let (head_cycle, _) = span.cycle_and_head();
+    let tail_lsn = span.last.header.tail_lsn;
+    let (tail_cycle, tail) = (record::lsn_cycle(tail_lsn), record::lsn_block(tail_lsn));
     let is_sound = if head_cycle == tail_cycle {
         span.head >= tail && span.head < log.blocks()
     } else {
         span.head < tail && head_cycle == tail_cycle.saturating_add(1)
     };
-    if !is_sound {
-        return Err(corrupt(format!(
-            "the log is damaged: it begins in cycle {tail_cycle} at block {tail}, and ends in cycle {head_cycle} at {}",
-            span.head
-        )));
+    if is_sound {
+        return Ok(());
     }
-    let lsn = raw.sb_lsn.get();
-    let is_ahead = (record::lsn_cycle(lsn), record::lsn_block(lsn)) > (head_cycle, span.head);
-    if superblock.features.is_v5() && stamp::is_set(lsn) && is_ahead {
-        return Err(corrupt(format!(
-            "the superblock was written in cycle {} of the log, which ends in cycle {head_cycle}: the log was replaced",
-            record::lsn_cycle(lsn)
-        )));
+    Err(corrupt(format!(
+        "the log is damaged: it begins in cycle {tail_cycle} at block {tail}, and ends in cycle {head_cycle} at {}",
+        span.head
+    )))
+}
+
+/// Refuses a log that ends before the file system was changed last, also one that seems to hold nothing: it is not the
+/// one that belongs to it, or not of the same time, and what it should hold would be missing without a word (Linux
+/// `xfs_log_check_lsn` in `xlog_recover`).
+fn check_age(superblock: &Superblock, (head_cycle, head): (u64, u64)) -> Result<()> {
+    let (cycle, block) = (record::lsn_cycle(superblock.lsn), record::lsn_block(superblock.lsn));
+    if !superblock.features.is_v5() || !stamp::is_set(superblock.lsn) || (cycle, block) <= (head_cycle, head) {
+        return Ok(());
     }
-    Ok(())
+    Err(corrupt(format!(
+        "the superblock was written in cycle {cycle} of the log at block {block}, and the log ends in cycle \
+         {head_cycle} at block {head}: the log was replaced, or is older than the rest"
+    )))
 }
 
 /// Blocks of a buffer of inodes (Linux `xfs_ialloc_setup_geometry`).

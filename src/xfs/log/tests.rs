@@ -80,6 +80,29 @@ fn a_log_that_was_emptied_never_written_or_unmounted_is_clean() {
     assert!(is_dirty(&superblock, &log.device()).unwrap());
 }
 
+/// What a volume says whose superblock was written when the log ended there.
+fn is_dirty_after(lsn: u64, log: &Log) -> Result<bool> {
+    let mut volume = volume(5);
+    volume[240..248].copy_from_slice(&lsn.to_be_bytes());
+    writer::seal_superblock(&mut volume);
+    is_dirty(&superblock(&volume), &log.device())
+}
+
+#[test]
+fn a_log_that_ends_before_the_superblock_was_written_is_refused_also_if_it_seems_to_hold_nothing() {
+    let empty = Log::new(1024);
+    assert!(!is_dirty_after(1 << 32, &empty).unwrap());
+    let mut unmounted = Log::new(1024);
+    unmounted.commit(&[filled(A, 7)]);
+    unmounted.record(&[op(9, 0x20, &[0; 8])]);
+    assert!(!is_dirty_after(unmounted.lsn(), &unmounted).unwrap());
+    for (log, lsn) in [(&empty, 1 << 32 | 1), (&unmounted, unmounted.lsn() + 1), (&unmounted, 2 << 32)] {
+        let error = is_dirty_after(lsn, log).unwrap_err();
+        assert_eq!(error.kind, ErrorKind::Corrupt);
+        assert!(error.message.contains("older than the rest"), "{error}");
+    }
+}
+
 /// Cuts the operations into pieces of this size, as a kernel does where a record is full.
 fn in_pieces(ops: &[Op], size: usize) -> Vec<Op> {
     let mut pieces = Vec::new();

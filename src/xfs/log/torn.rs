@@ -12,7 +12,7 @@ use vfs::Result;
 pub(crate) enum Verified {
     Dirty(Span),
     /// What is left ends with an unmounted file system, or holds nothing.
-    Clean,
+    Clean(Span),
 }
 
 /// Looks for torn records at the ends of a log; what was found is told in `notices`.
@@ -31,7 +31,7 @@ pub(crate) fn verify(log: &LogDevice, identity: Identity, span: Span, notices: &
             return Err(corrupt(format!("the log is damaged: it begins at its block {tail}, which does not exist")));
         }
         if span.head == span.tail || finder.is_unmount(&span.last, torn)? {
-            return Ok(Verified::Clean);
+            return Ok(Verified::Clean(span));
         }
     }
     verify_tail(log, identity, &mut finder, span, notices).map(Verified::Dirty)

@@ -3,7 +3,7 @@
 use super::disk::Disk;
 use super::fixture;
 use crate::{OpenOptions, Xfs, describe};
-use block::ReadAt;
+use block::{BlockSize, MemoryDisk, ReadAt};
 use std::sync::{Arc, LazyLock};
 use vfs::{Error, ErrorKind, State};
 
@@ -93,6 +93,62 @@ fn impossible_geometry_is_damage() {
     }
     let wrong_sum = Arc::new(Disk::new(&DEFAULT).with(300, [1]));
     assert!(Xfs::open(wrong_sum).err().unwrap().message.contains("checksum"));
+}
+
+#[test]
+fn a_volume_that_holds_no_log_is_not_taken_for_one_that_is_empty() {
+    let image = fixture::image("external-log");
+    let disk = |bytes| -> Arc<dyn ReadAt> { Arc::new(MemoryDisk::new(bytes, BlockSize::B512)) };
+    let (zeros, data) = (disk(vec![0; image.len()]), disk(image));
+    for log in [zeros, Arc::clone(&data)] {
+        let error = Xfs::open_with(&data, &OpenOptions { log: Some(log), ..OpenOptions::default() }).err().unwrap();
+        assert_eq!(error.kind, ErrorKind::Unsupported);
+        for part in ["holds no log of XFS", "--no-replay"] {
+            assert!(error.message.contains(part), "{part:?} is not in {error}");
+        }
+    }
+}
+
+/// Without checksums, as in version 4, nothing else tells that a key is damaged: what it leads past would read as a hole.
+#[test]
+fn a_key_that_is_not_the_first_below_it_is_damage_and_no_hole() {
+    use vfs::{FileSystem, NodeId, Stream};
+    const INODE: usize = 512;
+    let image = fixture::image("default");
+    let is_tree = |inode: &&[u8]| inode.starts_with(b"IN") && inode[2] >> 4 == 8 && inode[4..6] == [3, 3];
+    let mut seen = 0;
+    for inode in image.chunks_exact(INODE).filter(is_tree) {
+        let number = NodeId(u64::from_be_bytes(inode[152..160].try_into().unwrap()));
+        let keys = usize::from(u16::from_be_bytes(inode[178..180].try_into().unwrap()));
+        let at = (inode.as_ptr() as usize) - (image.as_ptr() as usize);
+        for key in 0..keys {
+            let place = 180 + key * 8;
+            let first = u64::from_be_bytes(inode[place..place + 8].try_into().unwrap());
+            let mut changed = inode.to_vec();
+            changed[place..place + 8].copy_from_slice(&(first + 1).to_be_bytes());
+            changed[100..104].fill(0);
+            let sum = crc32c::crc32c(&changed);
+            changed[100..104].copy_from_slice(&sum.to_le_bytes());
+            let mut bytes = image.clone();
+            bytes[at..at + INODE].copy_from_slice(&changed);
+            let fs = Xfs::open(Arc::new(MemoryDisk::new(bytes, BlockSize::B512))).unwrap();
+            if let Ok(attr) = fs.attr(number) {
+                let mut all = vec![0; usize::try_from(attr.size).unwrap().min(64 << 20)];
+                let error = fs.read_at(number, Stream::Main, 0, &mut all).unwrap_err();
+                assert!(error.message.contains("the key above it"), "{error}");
+                seen += 1;
+            }
+        }
+    }
+    assert!(seen > 0, "there is no tree in the image");
+}
+
+#[test]
+fn a_realtime_device_that_is_too_small_is_refused() {
+    let disk = |bytes| -> Arc<dyn ReadAt> { Arc::new(MemoryDisk::new(bytes, BlockSize::B512)) };
+    let options = OpenOptions { realtime: Some(disk(vec![0; 4096])), ..OpenOptions::default() };
+    let error = Xfs::open_with(&disk(fixture::image("realtime")), &options).err().unwrap();
+    assert!(error.message.contains("not the right one"), "{error}");
 }
 
 #[test]

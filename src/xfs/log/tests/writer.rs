@@ -32,8 +32,14 @@ pub(super) fn volume(version: u16) -> Vec<u8> {
     // The alignment of inodes: clusters of 16 KiB.
     put(180, &4_u32.to_be_bytes());
     put(200, &0x18A_u32.to_be_bytes());
-    seal(&mut bytes[..512], 224);
+    seal_superblock(&mut bytes);
     bytes
+}
+
+/// Computes the checksum of the superblock of a volume.
+pub(super) fn seal_superblock(volume: &mut [u8]) {
+    volume[224..228].fill(0);
+    seal(&mut volume[..512], 224);
 }
 
 pub(super) fn superblock(volume: &[u8]) -> Superblock {
