@@ -12,10 +12,11 @@ pub(crate) fn text(report: &Report) -> String {
 
 fn paragraph(volume: &VolumeReport, details: &FileSystemReport) -> String {
     let or_none = |text: &Option<String>| text.as_deref().map_or_else(|| "none".to_owned(), printable);
+    let state = details.state.join(", ").replace('-', " ");
     let identity = [
         ("label", or_none(&volume.label)),
         ("UUID", or_none(&volume.uuid)),
-        ("state", details.state.join(", ").replace('-', " ")),
+        ("state", if details.state.is_empty() { "not known".to_owned() } else { state }),
     ];
     let history = [
         ("last mounted at", or_none(&details.last_mount_path)),

@@ -80,8 +80,8 @@ fn position(volume: &Volume) -> Position {
     Position { disk: volume.disk, partition: volume.partition }
 }
 
-/// The volume that is `role` to the file system on `volume`: the one that the user names, else the one that `is_it` says it
-/// is. A volume that cannot be read is none: whoever needs it is told that it is missing.
+/// The volume that is `role` to the file system on `volume`: the one that the user says is that of this file system, else the
+/// one that `is_it` says it is, else the one that the user says is whoever's needs one. A volume that cannot be read is none: whoever needs it is told that it is missing.
 pub(crate) fn find(
     role: Role,
     volume: &Volume,
@@ -96,13 +96,15 @@ pub(crate) fn find(
         };
         companions.iter().find(fits).map(|companion| companion.at)
     };
-    let at = said(true).or_else(|| said(false));
-    let other = match at {
-        Some(at) => found.volumes.iter().find(|other| position(other) == at),
-        None => found.volumes.iter().find(|other| is_it(other.data.as_ref())),
-    };
     // No part of a file system is all of it: its own bytes would be shown as those of files.
-    other.filter(|other| position(other) != position(volume)).map(|other| Arc::clone(&other.data))
+    let others = || found.volumes.iter().filter(|other| position(other) != position(volume));
+    let at = |said: Option<Position>| said.map(|at| others().find(|other| position(other) == at));
+    let recognised = || others().find(|other| is_it(other.data.as_ref()));
+    let other = match at(said(true)) {
+        Some(other) => other,
+        None => recognised().or_else(|| at(said(false)).flatten()),
+    };
+    other.map(|other| Arc::clone(&other.data))
 }
 
 #[cfg(test)]

@@ -67,11 +67,11 @@ fn xfs(volume: &Volume, found: &Scan, options: &ReadingOptions) -> Reading {
     };
     let file_system = xfs::Xfs::open_with(&volume.data, &options);
     let mut description = xfs::describe(volume.data.as_ref()).ok();
-    if let (Ok(fs), Some(description)) = (&file_system, &mut description)
-        && fs.was_in_use()
-    {
+    // What its log holds is known only when it was opened.
+    let was_in_use = file_system.as_ref().ok().map(xfs::Xfs::was_in_use);
+    if let Some(description) = description.as_mut().filter(|_| was_in_use != Some(false)) {
         description.state.retain(|state| *state != State::Clean);
-        description.state.push(State::JournalToBeReplayed);
+        description.state.extend(was_in_use.map(|_| State::JournalToBeReplayed));
     }
     Reading { format: "xfs", file_system: file_system.map(|fs| -> Arc<dyn FileSystem> { Arc::new(fs) }), description }
 }

@@ -16,7 +16,7 @@ pub struct Description {
     pub inode_size: u32,
     /// The optional features that it uses, by the names that its own tools give them.
     pub features: Vec<String>,
-    /// The state that it was left in: [`State::Clean`], or everything that speaks against that.
+    /// The state that it was left in: [`State::Clean`], or everything that speaks against that; empty when it is not known.
     pub state: Vec<State>,
     /// Its past, where the format records it.
     pub history: Option<History>,

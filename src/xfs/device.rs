@@ -44,6 +44,11 @@ impl Device {
         }
     }
 
+    /// Whether there are realtime files, and not the volume that they are on.
+    pub(crate) const fn lacks_realtime(&self) -> bool {
+        self.superblock.realtime.is_some() && self.realtime.is_none()
+    }
+
     fn realtime_volume(&self) -> Result<&Arc<dyn ReadAt>> {
         let message =
             "the data of this file is on a realtime device, which is not among the disks of this recovery point";

@@ -5,7 +5,7 @@ use crate::device::Device;
 use crate::directory;
 use crate::error::{corrupt, missing_is_damage};
 use crate::file;
-use crate::fork::Which;
+use crate::fork::{Root, Which};
 use crate::inode::Inode;
 use crate::intents::Finished;
 use crate::options::OpenOptions;
@@ -41,6 +41,8 @@ pub struct Xfs {
     tree_nodes: Kept<(NodeId, u64, u16), Node>,
     directory_blocks: Kept<(NodeId, u64), Vec<u8>>,
     da_blocks: Kept<(NodeId, Which, u64), DaBlock>,
+    /// Trees of version 4 whose extents were counted.
+    counted_trees: Kept<(NodeId, Which), ()>,
     space: OnceLock<Space>,
     /// Whether the counters of the superblock are right: it was unmounted as it should be.
     pub(crate) is_clean: bool,
@@ -66,6 +68,13 @@ impl Xfs {
     pub fn open_with(volume: &Arc<dyn ReadAt>, options: &OpenOptions) -> Result<Self> {
         let device = Device::open(Arc::clone(volume), options.realtime.clone())?;
         let fs = recovery::recover(Self::over(device), volume, options)?;
+        let mut fs = fs;
+        if fs.device.lacks_realtime() {
+            fs.notice(
+                "its realtime files are on another disk, which is not among those of this recovery point, and cannot be \
+                 read; if it is, say which one with --realtime-device",
+            );
+        }
         let root = fs.inode(NodeId(fs.device.superblock.root)).map_err(missing_is_damage)?;
         if !root.is_directory() {
             return Err(corrupt("the root of the file system is no directory"));
@@ -86,6 +95,7 @@ impl Xfs {
             tree_nodes: Kept::new(objects(NODE_BYTES_MAX, node_bytes)),
             directory_blocks: Kept::new(objects(BLOCK_BYTES_MAX, directory_bytes)),
             da_blocks: Kept::new(objects(BLOCK_BYTES_MAX, directory_bytes)),
+            counted_trees: Kept::new(INODES_MAX),
             space: OnceLock::new(),
             is_clean: true,
             finished: Finished::default(),
@@ -133,6 +143,11 @@ impl Xfs {
         read: impl FnOnce() -> Result<DaBlock>,
     ) -> Result<Arc<DaBlock>> {
         self.da_blocks.get_or_read((inode.number, which, block), read)
+    }
+
+    /// Counts the extents of a tree, once: in version 4 nothing but their number tells that some of a leaf are missing.
+    pub(crate) fn count_extents(&self, inode: &Inode, which: Which, root: &Root) -> Result<()> {
+        self.counted_trees.get_or_read((inode.number, which), || tree::count(self, inode, root)).map(|_| ())
     }
 
     /// The inode of something that users see.

@@ -71,6 +71,8 @@ pub(crate) struct Root {
     pub(crate) keys: Vec<u64>,
     /// Blocks of the data volume (`xfs_fsblock_t`), as many as keys.
     pub(crate) pointers: Vec<u64>,
+    /// How many extents the inode says that there are.
+    pub(crate) extents: u64,
 }
 
 /// Levels of the highest tree that there can be (Linux `XFS_BM_MAXLEVELS` stays below it).
@@ -90,7 +92,7 @@ impl Fork {
                 let records = records.ok_or_else(|| bad(format!("{extents} extents, for which there is no room")))?;
                 Ok(Self::Extents(self::extents(records, what)?))
             }
-            3 => Root::parse(bytes, what).map(Self::Tree),
+            3 => Root::parse(bytes, extents, what).map(Self::Tree),
             5 => Ok(Self::Metadata),
             other => Err(bad(format!("format {other} is not known"))),
         }
@@ -114,7 +116,7 @@ pub(crate) fn extents(records: &[u8], what: &dyn Fn() -> String) -> Result<Vec<E
 
 impl Root {
     /// `struct xfs_bmdr_block` fills the fork: keys behind the header, pointers behind room for as many keys as would fit.
-    fn parse(bytes: &[u8], what: &dyn Fn() -> String) -> Result<Self> {
+    fn parse(bytes: &[u8], extents: u64, what: &dyn Fn() -> String) -> Result<Self> {
         let bad = |why: String| corrupt(format!("{}: {why}", what()));
         let (raw, rest) =
             RawBmdrBlock::ref_from_prefix(bytes).map_err(|_| bad("no room for the root of a tree".to_owned()))?;
@@ -127,7 +129,7 @@ impl Root {
         if !keys.is_sorted_by(|a, b| a < b) {
             return Err(bad("keys out of order in the root of its tree".to_owned()));
         }
-        Ok(Self { level, keys, pointers })
+        Ok(Self { level, keys, pointers, extents })
     }
 }
 

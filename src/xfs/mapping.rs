@@ -52,7 +52,7 @@ fn run_on_disk(fs: &Xfs, inode: &Inode, which: Which, logical: u64) -> Result<Ru
     let found = match inode.fork(which) {
         None | Some(Fork::Device(_) | Fork::Local(_) | Fork::Metadata) => Around::default(),
         Some(Fork::Extents(extents)) => around(extents, logical, BLOCKS_END),
-        Some(Fork::Tree(root)) => in_tree(fs, inode, root, logical)?,
+        Some(Fork::Tree(root)) => in_tree(fs, inode, which, root, logical)?,
     };
     let Some(extent) = found.extent else {
         return Ok(Run { count: found.next.saturating_sub(logical).max(1), place: Place::Hole });
@@ -85,7 +85,10 @@ fn around(extents: &[Extent], logical: u64, next: u64) -> Around {
 }
 
 /// Looks in a tree.
-fn in_tree(fs: &Xfs, inode: &Inode, root: &Root, logical: u64) -> Result<Around> {
+fn in_tree(fs: &Xfs, inode: &Inode, which: Which, root: &Root, logical: u64) -> Result<Around> {
+    if !fs.device.superblock.features.is_v5() {
+        fs.count_extents(inode, which, root)?;
+    }
     let (mut level, mut next) = (root.level, BLOCKS_END);
     let mut below = step(&root.keys, &root.pointers, logical, &mut next);
     // Ends: each block is on a lower level than the one before, which was checked when it was read.

@@ -138,7 +138,10 @@ impl Superblock {
         let raw = raw(bytes)?;
         let features = checked_features(raw)?;
         if features.is_v5() {
-            verify::check_sum(bytes, CRC_OFFSET, &|| "the superblock".to_owned())?;
+            verify::check_sum(bytes, CRC_OFFSET, &|| "the superblock".to_owned()).map_err(|error| {
+                let advice = "xfs_repair, run on a copy of the disk, can restore it from one of its copies";
+                Error { message: format!("{}; {advice}", error.message), ..error }
+            })?;
         }
         if raw.sb_inprogress != 0 {
             return Err(corrupt("mkfs.xfs did not finish making this file system"));

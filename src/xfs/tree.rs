@@ -2,7 +2,8 @@
 
 use crate::device::Device;
 use crate::error::corrupt;
-use crate::fork::{self, Extent};
+use crate::filesystem::Xfs;
+use crate::fork::{self, Extent, LEVELS_MAX, Root};
 use crate::inode::Inode;
 use crate::layout::{RawLongBlock, RawLongBlockV5};
 use crate::superblock::Superblock;
@@ -64,6 +65,28 @@ pub(crate) fn read(device: &Device, inode: &Inode, number: u64, level: u16) -> R
         return Err(bad("keys out of order".to_owned()));
     }
     Ok(Node::Inner { keys, pointers })
+}
+
+/// An error unless a tree has as many extents as the inode says (Linux `xfs_iread_extents`).
+pub(crate) fn count(fs: &Xfs, inode: &Inode, root: &Root) -> Result<()> {
+    let bad = |found: u64| {
+        corrupt(format!("{}: its tree has {found} extents or more, and it says {}", inode.name(), root.extents))
+    };
+    let level = root.level.saturating_sub(1);
+    let (mut found, mut nodes) = (0_u64, 0_u64);
+    let mut todo: Vec<_> = root.pointers.iter().map(|block| (*block, level)).collect();
+    // Ends: every leaf has an extent at least, and every block above a leaf a block below it.
+    while let Some((block, level)) = todo.pop() {
+        nodes = nodes.saturating_add(1);
+        match fs.tree_node(inode, block, level)?.as_ref() {
+            Node::Leaf(extents) => found = found.saturating_add(u64::try_from(extents.len()).unwrap_or(u64::MAX)),
+            Node::Inner { pointers, .. } => todo.extend(pointers.iter().map(|block| (*block, level.saturating_sub(1)))),
+        }
+        if found > root.extents || nodes > root.extents.saturating_mul(LEVELS_MAX.into()) {
+            return Err(bad(found));
+        }
+    }
+    if found == root.extents { Ok(()) } else { Err(bad(found)) }
 }
 
 const fn header_bytes(superblock: &Superblock) -> usize {

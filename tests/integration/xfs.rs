@@ -88,7 +88,8 @@ fn a_log_on_another_disk_is_found_there_or_said_to_be_missing() {
         assert!(found.contains(&"xfs".to_owned()) && found.contains(&"xfs_external_log".to_owned()), "{found:?}");
     }
     let expected = images.lines("dirty/external.manifest");
-    for options in [&[][..], &["--log-device", "1"], &["--log-device", "0=1"]] {
+    // What a volume says of itself goes before what is said of whichever is needed.
+    for options in [&[][..], &["--log-device", "1"], &["--log-device", "0=1"], &["--log-device", "0"]] {
         let (_, recovered) = mounted(options, &[disk.clone(), log.clone()]);
         assert_same(&expected, &recovered);
     }
@@ -103,6 +104,10 @@ fn a_log_on_another_disk_is_found_there_or_said_to_be_missing() {
     for part in ["log is on another disk", "UUID", "--no-replay", "--log-device"] {
         assert!(said.contains(part), "{part:?} is not in {said}");
     }
+    // Nobody knows then whether it was in use.
+    assert!(volumes(std::slice::from_ref(&disk)).volumes[0].file_system.as_ref().unwrap().state.is_empty());
+    let said = alone(&["--log-device", "0"], &[&disk], exit::NO_VOLUME);
+    assert!(said.contains("log is on another disk"), "{said}");
     let said = alone(&["--log-device", "7:1"], &[&disk], exit::USAGE);
     assert!(said.contains("no volume 7:1"), "{said}");
     let options = ["--no-replay"].map(Path::new);
@@ -118,6 +123,8 @@ fn a_realtime_device_is_found_by_its_uuid_or_told_by_the_user() {
     let (disk, realtime) = (images.disk("rtgroups"), images.disk("rtgroups.rt"));
     let found: Vec<_> = volumes(&[disk.clone(), realtime.clone()]).volumes;
     assert_eq!(found[1].format.as_deref(), Some("xfs_realtime"));
+    let alone = volumes(std::slice::from_ref(&disk));
+    assert!(alone.volumes[0].notices.iter().any(|notice| notice.contains("--realtime-device")), "{alone:?}");
     let mount = FrMount::start(Place::new(), [disk, realtime]);
     let file = mount.volume("fr-mount").join("realtime-fragmented");
     let hash = hex::encode(Sha256::digest(std::fs::read(file).unwrap()));

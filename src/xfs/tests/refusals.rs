@@ -183,3 +183,37 @@ fn data_on_a_realtime_device_that_is_not_there_is_an_error_on_its_files_alone() 
     }
     assert!(read > 10 && refused > 10, "{read} read, {refused} refused");
 }
+
+#[test]
+fn a_leaf_that_lost_an_extent_is_noticed_also_without_checksums() {
+    use crate::fork::Fork;
+    use vfs::{Cursor, FileSystem};
+    let image = Arc::new(fixture::image("dirty/v4-512"));
+    let fs = Xfs::open(Arc::new(Disk::new(&image))).unwrap();
+    let (mut found, mut todo) = (None, vec![fs.root()]);
+    while let Some(node) = todo.pop() {
+        let inode = fs.inode(node).unwrap();
+        if inode.is_directory() {
+            fs.read_dir(node, Cursor::START, &mut |entry| {
+                todo.push(entry.node);
+                std::ops::ControlFlow::Continue(())
+            })
+            .unwrap();
+        } else if let Fork::Tree(root) = &inode.data
+            && root.level == 1
+        {
+            found = Some((node, inode.attr.size, *root.pointers.last().unwrap()));
+        }
+    }
+    let (node, size, block) = found.expect("no file has a tree of extents");
+    let at = fs.device.superblock.block_address(block, 1).unwrap() + 6;
+    let mut count = [0; 2];
+    fs.device.read(at, &mut count).unwrap();
+    let fewer = (u16::from_be_bytes(count) - 1).to_be_bytes();
+    let damaged = Xfs::open_with(
+        &(Arc::new(Disk::new(&image).with(at, fewer)) as Arc<dyn ReadAt>),
+        &OpenOptions { replay: false, ..OpenOptions::default() },
+    );
+    let error = damaged.unwrap().segment(node, size - 1).unwrap_err();
+    assert!(error.kind == ErrorKind::Corrupt && error.message.contains("extents"), "{error}");
+}
