@@ -15,6 +15,7 @@ use crate::fork::{Fork, Which};
 use crate::inode::Inode;
 use crate::log::{AttributeChange, AttributeIntent, ExchangeIntent, Intent, MapIntent};
 use crate::mapping::{self, BLOCKS_END, Place, Run};
+use crate::xattr;
 use pieces::Pieces;
 use std::collections::HashMap;
 use vfs::{Error, ErrorKind, NodeId, Result};
@@ -287,7 +288,10 @@ fn finish_attribute(fs: &mut Xfs, intent: AttributeIntent) -> Result<()> {
         AttributeChange::Remove => None,
         AttributeChange::SetParent | AttributeChange::RemoveParent | AttributeChange::ReplaceParent => return Ok(()),
     };
-    if intent.filter & !(NAMESPACES | INCOMPLETE) != 0 {
+    if !xattr::is_name(&intent.name) {
+        return Err(corrupt("it changes an attribute with a damaged name"));
+    }
+    if intent.filter & !(NAMESPACES | INCOMPLETE) != 0 || intent.filter & NAMESPACES == NAMESPACES {
         return Err(corrupt(format!("it changes an attribute of the namespace {:#x}", intent.filter)));
     }
     let flags = u8::try_from(intent.filter & NAMESPACES).unwrap_or(0);

@@ -17,6 +17,7 @@ use crate::filesystem::Xfs;
 use crate::fork::{Fork, Which};
 use crate::inode::Inode;
 use crate::intents::Named;
+pub(crate) use attribute::is_name;
 use attribute::{Attribute, Namespace, Value};
 use leaf::Leaf;
 use vfs::{Acl, Error, ErrorKind, Result};

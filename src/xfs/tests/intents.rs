@@ -150,6 +150,10 @@ fn attributes_are_set_replaced_and_removed() {
             change(fs, AttributeChange::SetParent, 8, b"no attribute", b"3"),
         ]
     });
+    for (filter, name) in [(0, &b""[..]), (0, b"a\0b"), (6, b"two namespaces"), (1, b"none")] {
+        let fs = after(|fs| vec![change(fs, AttributeChange::Set, filter, name, b"4")]);
+        assert_eq!(fs.xattrs(self::node(&fs, PATH)).unwrap_err().kind, ErrorKind::Corrupt, "{filter} {name:?}");
+    }
     let node = node(&fs, PATH);
     let value = |name: &str| fs.xattr(node, name.as_bytes()).ok();
     assert_eq!(value("trusted.made"), Some(b"1".to_vec()));

@@ -89,7 +89,7 @@ impl Attribute<'_> {
 }
 
 /// Whether an attribute can have this name (Linux `xfs_attr_namecheck`); its length is always in one byte.
-pub(super) fn is_name(name: &[u8]) -> bool {
+pub(crate) fn is_name(name: &[u8]) -> bool {
     !name.is_empty() && !name.contains(&0)
 }
 
