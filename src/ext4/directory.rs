@@ -283,7 +283,7 @@ fn list_stored(
                 continue;
             }
             let node = node(fs, dir, entry.inode)?;
-            let file_type = file_type(entry.file_type).filter(|_| fs.device.superblock.features.filetype());
+            let file_type = FileType::of_entry(entry.file_type).filter(|_| fs.device.superblock.features.filetype());
             let shown = if dir.is_encrypted() { Some(shown_name(fs, dir, &entry, shown_hash)?) } else { None };
             let name = shown.as_deref().unwrap_or(entry.name);
             flow = each(DirEntry { name, node, file_type, next: Cursor(next) });
@@ -335,19 +335,6 @@ fn shown_name(fs: &Ext4, dir: &Inode, entry: &Entry<'_>, hash_shown: ShownHash) 
         ShownHash::None => NameHash::default(),
     };
     encrypted_name::shown(entry.name, hash).ok_or_else(|| bad("that is too short"))
-}
-
-const fn file_type(number: u8) -> Option<FileType> {
-    match number {
-        1 => Some(FileType::Regular),
-        2 => Some(FileType::Directory),
-        3 => Some(FileType::CharDevice),
-        4 => Some(FileType::BlockDevice),
-        5 => Some(FileType::Fifo),
-        6 => Some(FileType::Socket),
-        7 => Some(FileType::Symlink),
-        _ => None,
-    }
 }
 
 /// What is done with a block of a directory: its number and its bytes.

@@ -156,7 +156,7 @@ pub(crate) fn allocated_if_deleted(superblock: &Superblock, record: &[u8]) -> Op
 
 /// The type of file that a record is of.
 pub(crate) fn file_type_of(record: &[u8]) -> Option<FileType> {
-    u16_at(record, 0).and_then(file_type)
+    u16_at(record, 0).and_then(FileType::of_mode)
 }
 
 /// The flags in a record.
@@ -225,7 +225,7 @@ fn attributes(superblock: &Superblock, number: NodeId, raw: &RawInode, extra: Ex
         return Err(Error::new(ErrorKind::NotFound, format!("inode {} is not in use", number.0)));
     }
     let file_type =
-        file_type(mode).ok_or_else(|| corrupt(format!("inode {}: no file has mode {mode:#o}", number.0)))?;
+        FileType::of_mode(mode).ok_or_else(|| corrupt(format!("inode {}: no file has mode {mode:#o}", number.0)))?;
     let has_high_size = file_type == FileType::Regular || superblock.features.large_dir();
     let size_high = if has_high_size { u64::from(raw.i_size_high.get()) << 32 } else { 0 };
     let size = size_high | u64::from(raw.i_size_lo.get());
@@ -252,19 +252,6 @@ fn attributes(superblock: &Superblock, number: NodeId, raw: &RawInode, extra: Ex
             .map(|seconds| timestamp(seconds, extra.field(24, |extra| extra.i_crtime_extra))),
         device: if is_device { device_number(&raw.i_block) } else { None },
     })
-}
-
-const fn file_type(mode: u16) -> Option<FileType> {
-    match mode >> 12 {
-        0x1 => Some(FileType::Fifo),
-        0x2 => Some(FileType::CharDevice),
-        0x4 => Some(FileType::Directory),
-        0x6 => Some(FileType::BlockDevice),
-        0x8 => Some(FileType::Regular),
-        0xA => Some(FileType::Symlink),
-        0xC => Some(FileType::Socket),
-        _ => None,
-    }
 }
 
 /// Allocated bytes (Linux `ext4_inode_blocks`): units of 512 bytes, or of blocks for huge files.

@@ -23,6 +23,39 @@ pub enum FileType {
     Socket,
 }
 
+impl FileType {
+    /// The type in a mode, as UNIX file systems record it (`S_IFMT`); `None` for one that no file has.
+    #[must_use]
+    pub const fn of_mode(mode: u16) -> Option<Self> {
+        match mode >> 12 {
+            0x1 => Some(Self::Fifo),
+            0x2 => Some(Self::CharDevice),
+            0x4 => Some(Self::Directory),
+            0x6 => Some(Self::BlockDevice),
+            0x8 => Some(Self::Regular),
+            0xA => Some(Self::Symlink),
+            0xC => Some(Self::Socket),
+            _ => None,
+        }
+    }
+
+    /// The type in an entry of a directory, in the numbers that ext4 and XFS share (Linux `include/linux/fs_types.h`,
+    /// `FT_*`); `None` for one that is not known, which is for the inode to tell.
+    #[must_use]
+    pub const fn of_entry(number: u8) -> Option<Self> {
+        match number {
+            1 => Some(Self::Regular),
+            2 => Some(Self::Directory),
+            3 => Some(Self::CharDevice),
+            4 => Some(Self::BlockDevice),
+            5 => Some(Self::Fifo),
+            6 => Some(Self::Socket),
+            7 => Some(Self::Symlink),
+            _ => None,
+        }
+    }
+}
+
 /// A point in time: `seconds` since 1970-01-01 00:00 UTC (negative before), plus `nanoseconds` (0 to 999,999,999).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
 pub struct Timestamp {

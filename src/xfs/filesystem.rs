@@ -67,8 +67,7 @@ impl Xfs {
     /// As [`Self::open`].
     pub fn open_with(volume: &Arc<dyn ReadAt>, options: &OpenOptions) -> Result<Self> {
         let device = Device::open(Arc::clone(volume), options.realtime.clone())?;
-        let fs = recovery::recover(Self::over(device), volume, options)?;
-        let mut fs = fs;
+        let mut fs = recovery::recover(Self::over(device), volume, options)?;
         if fs.device.lacks_realtime() {
             fs.notice(
                 "its realtime files are on another disk, which is not among those of this recovery point, and cannot be \

@@ -256,7 +256,7 @@ fn attributes_of(
 ) -> Result<Attr> {
     let bad = |what: String| corrupt(format!("inode {}: {what}", number.0));
     let mode = raw.di_mode.get();
-    let file_type = file_type(mode).ok_or_else(|| bad(format!("mode {mode:#o} is of no type of file")))?;
+    let file_type = FileType::of_mode(mode).ok_or_else(|| bad(format!("mode {mode:#o} is of no type of file")))?;
     let device = match (file_type, data) {
         (FileType::CharDevice | FileType::BlockDevice, Fork::Device(number)) => Some(device_number(*number)),
         (FileType::CharDevice | FileType::BlockDevice | FileType::Fifo | FileType::Socket, _)
@@ -296,19 +296,6 @@ fn attributes_of(
         created: v3.map(|v3| time(v3.di_crtime)).transpose()?,
         device,
     })
-}
-
-const fn file_type(mode: u16) -> Option<FileType> {
-    match mode >> 12 {
-        0x1 => Some(FileType::Fifo),
-        0x2 => Some(FileType::CharDevice),
-        0x4 => Some(FileType::Directory),
-        0x6 => Some(FileType::BlockDevice),
-        0x8 => Some(FileType::Regular),
-        0xA => Some(FileType::Symlink),
-        0xC => Some(FileType::Socket),
-        _ => None,
-    }
 }
 
 /// `xfs_dev_t`: 14 bits of major and 18 of minor number, as IRIX had them (Linux `sysv_major`).

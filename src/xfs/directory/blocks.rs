@@ -13,7 +13,7 @@ use crate::mapping::{self, BLOCKS_END, Place};
 use crate::verify;
 use std::ops::ControlFlow;
 use std::sync::Arc;
-use vfs::{Error, NodeId, Result};
+use vfs::{Error, FileType, NodeId, Result};
 use zerocopy::FromBytes;
 
 /// Bytes of a directory for each of: entries, their index, and what is known of free space (Linux
@@ -250,7 +250,7 @@ impl DataBlock<'_> {
             return Err(self.bad(at, &fault));
         }
         let type_number = if has_type { behind.get(name_bytes).copied().unwrap_or(0) } else { 0 };
-        let (node, file_type) = (NodeId(raw.inumber.get()), entry::file_type(type_number));
+        let (node, file_type) = (NodeId(raw.inumber.get()), FileType::of_entry(type_number));
         Ok(Entry { name, node, file_type, end: at.saturating_add(length) })
     }
 

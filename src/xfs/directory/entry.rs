@@ -42,17 +42,3 @@ pub(super) const fn data_bytes(name_bytes: usize, has_type: bool) -> usize {
     // A name has 255 bytes at most: nothing is cut off.
     bytes.saturating_add(ALIGN - 1) & !(ALIGN - 1)
 }
-
-/// `XFS_DIR3_FT_REG_FILE` and so on; the type of a whiteout, and what is not known, is for the inode to tell.
-pub(super) const fn file_type(number: u8) -> Option<FileType> {
-    match number {
-        1 => Some(FileType::Regular),
-        2 => Some(FileType::Directory),
-        3 => Some(FileType::CharDevice),
-        4 => Some(FileType::BlockDevice),
-        5 => Some(FileType::Fifo),
-        6 => Some(FileType::Socket),
-        7 => Some(FileType::Symlink),
-        _ => None,
-    }
-}

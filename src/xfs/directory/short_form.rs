@@ -9,7 +9,7 @@ use crate::filesystem::Xfs;
 use crate::fork::Fork;
 use crate::inode::Inode;
 use crate::superblock::Superblock;
-use vfs::{Error, NodeId, Result};
+use vfs::{Error, FileType, NodeId, Result};
 use zerocopy::FromBytes;
 
 /// Bits of an inode number (Linux `XFS_MAXINUMBER`); the rest of 8 bytes does not count here.
@@ -145,7 +145,7 @@ impl<'a> Entries<'a, '_> {
         self.offset_min = offset.saturating_add(entry::data_bytes(name.len(), has_type));
         self.large_count = self.large_count.saturating_add(u8::from(is_large(number)));
         self.at = number_at.saturating_add(short.number_bytes());
-        Ok(Entry { name, node: NodeId(number), file_type: entry::file_type(type_number), end: self.at })
+        Ok(Entry { name, node: NodeId(number), file_type: FileType::of_entry(type_number), end: self.at })
     }
 
     /// What has to be right behind the last entry (Linux `xfs_dir2_sf_verify`).
