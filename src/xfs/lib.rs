@@ -10,6 +10,7 @@
 )]
 
 mod acl;
+mod ag_header;
 mod bytes;
 mod da_tree;
 mod description;

@@ -1,5 +1,6 @@
 //! How much room there is, as the kernel's `statfs` counts it (Linux `fs/xfs/xfs_super.c`, `xfs_fs_statfs`).
 
+use crate::ag_header::{AGF, AGI};
 use crate::device::Device;
 use crate::error::corrupt;
 use crate::filesystem::Xfs;
@@ -112,16 +113,10 @@ fn counted(device: &Device) -> Result<Counts> {
 }
 
 fn counted_in(device: &Device, group: u64) -> Result<Counts> {
-    let (agf, agi) = (sector(device, group, 1)?, sector(device, group, 2)?);
-    let bad = || corrupt(format!("the headers of allocation group {group} are damaged"));
-    let (agf, _) = RawAgf::ref_from_prefix(&agf).map_err(|_| bad())?;
-    let (agi, _) = RawAgi::ref_from_prefix(&agi).map_err(|_| bad())?;
-    let is_of_group = agf.agf_magicnum == *b"XAGF"
-        && agi.agi_magicnum == *b"XAGI"
-        && [agf.agf_seqno, agi.agi_seqno].iter().all(|number| u64::from(number.get()) == group);
-    if !is_of_group {
-        return Err(bad());
-    }
+    let (agf, agi) = (AGF.read(device, group)?, AGI.read(device, group)?);
+    let cut = || corrupt(format!("the headers of allocation group {group} are cut short"));
+    let (agf, _) = RawAgf::ref_from_prefix(&agf).map_err(|_| cut())?;
+    let (agi, _) = RawAgi::ref_from_prefix(&agi).map_err(|_| cut())?;
     let blocks = [agf.agf_freeblks, agf.agf_flcount, agf.agf_btreeblks];
     // The tree of reverse mappings is counted with them (Linux `xfs_alloc_read_agf`).
     let rmap_blocks = if device.superblock.features.rmapbt() { agf.agf_rmap_blocks.get().saturating_sub(1) } else { 0 };
@@ -131,11 +126,4 @@ fn counted_in(device: &Device, group: u64) -> Result<Counts> {
         inodes: agi.agi_count.get().into(),
         inodes_free: agi.agi_freecount.get().into(),
     })
-}
-
-fn sector(device: &Device, group: u64, sector: u64) -> Result<Vec<u8>> {
-    let superblock = &device.superblock;
-    let mut bytes = vec![0; 1 << superblock.sector_shift];
-    device.read(superblock.ag_sector_address(group, sector), &mut bytes)?;
-    Ok(bytes)
 }

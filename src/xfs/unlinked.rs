@@ -1,6 +1,7 @@
 //! Inodes that were deleted while they were open, in the lists that a kernel frees after its recovery
 //! (Linux `xlog_recover_process_iunlinks`). They have no names, so nobody sees them.
 
+use crate::ag_header::AGI;
 use crate::bytes::u32_at;
 use crate::device::Device;
 use crate::layout::RawAgi;
@@ -19,17 +20,13 @@ pub(crate) fn count(device: &Device) -> usize {
     let superblock = &device.superblock;
     let sector_bytes = 1_u64 << superblock.sector_shift;
     let groups = 0..superblock.ag_count.min(GROUPS_MAX);
-    let addresses = groups.map(|group| (group, superblock.ag_sector_address(group, 2)));
-    let wanted: Vec<_> = addresses.clone().map(|(_, address)| address..address.saturating_add(sector_bytes)).collect();
+    let addresses = groups.clone().map(|group| superblock.ag_sector_address(group, AGI.sector));
+    let wanted: Vec<_> = addresses.map(|address| address..address.saturating_add(sector_bytes)).collect();
     device.will_need(&wanted);
     let mut found = 0_usize;
-    for (group, address) in addresses {
-        let mut sector = vec![0; 1 << superblock.sector_shift];
-        let Ok(()) = device.read(address, &mut sector) else { continue };
+    for group in groups {
+        let Ok(sector) = AGI.read(device, group) else { continue };
         let Ok((agi, _)) = RawAgi::ref_from_prefix(&sector) else { continue };
-        if agi.agi_magicnum != *b"XAGI" {
-            continue;
-        }
         for first in agi.agi_unlinked {
             found = followed(device, group, first.get(), found);
         }
