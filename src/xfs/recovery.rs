@@ -40,10 +40,7 @@ pub(crate) fn recover(fs: Xfs, volume: &Arc<dyn ReadAt>, options: &OpenOptions) 
 }
 
 fn replay(fs: Xfs, volume: &Arc<dyn ReadAt>, log: &LogDevice, options: &OpenOptions) -> Result<Xfs> {
-    if !log::is_dirty(&fs.device.superblock, log)? {
-        return Ok(fs);
-    }
-    let recovered = log::recover(&fs.device.superblock, volume, log)?;
+    let Some(recovered) = log::recover(&fs.device.superblock, volume, log)? else { return Ok(fs) };
     let overlay: Arc<dyn ReadAt> = Arc::new(Overlay::new(Arc::clone(volume), recovered.patches, log::PATCH_SHIFT));
     // The log may say that the file system has grown: everything is read again.
     let mut fs = Xfs::over(Device::open(overlay, options.realtime.clone())?);

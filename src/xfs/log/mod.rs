@@ -76,17 +76,25 @@ const BEGUN_PART: usize = 2;
 
 /// Whether the log holds anything to be replayed. Cheap: only its ends are looked at.
 pub(crate) fn is_dirty(superblock: &Superblock, log: &LogDevice) -> Result<bool> {
+    dirty_span(superblock, log).map(|span| span.is_some())
+}
+
+/// What has to be replayed; `None` when there is nothing.
+fn dirty_span(superblock: &Superblock, log: &LogDevice) -> Result<Option<Span>> {
     let ends = Finder::new(log, identity(superblock)).find()?;
     check_age(superblock, ends.cycle_and_head())?;
-    Ok(matches!(ends, Ends::Dirty(span) if span.head != span.tail))
+    Ok(match ends {
+        Ends::Dirty(span) if span.head != span.tail => Some(span),
+        _ => None,
+    })
 }
 
 fn identity(superblock: &Superblock) -> Identity {
     Identity { uuid: superblock.uuid, is_v2_log: superblock.features.log_v2() }
 }
 
-/// Replays the log in memory.
-pub(crate) fn recover(superblock: &Superblock, data: &Arc<dyn ReadAt>, log: &LogDevice) -> Result<Recovered> {
+/// Replays the log in memory; `None` when it [`is_dirty`] not.
+pub(crate) fn recover(superblock: &Superblock, data: &Arc<dyn ReadAt>, log: &LogDevice) -> Result<Option<Recovered>> {
     recover_within(superblock, data, log, memory::BYTES_MAX)
 }
 
@@ -95,13 +103,10 @@ fn recover_within(
     data: &Arc<dyn ReadAt>,
     log: &LogDevice,
     memory_bytes: usize,
-) -> Result<Recovered> {
+) -> Result<Option<Recovered>> {
     let mut notices = Vec::new();
     let identity = identity(superblock);
-    let span = match Finder::new(log, identity).find()? {
-        Ends::Dirty(span) if span.head != span.tail => span,
-        _ => return Ok(nothing(notices)),
-    };
+    let Some(span) = dirty_span(superblock, log)? else { return Ok(None) };
     if let Some(features) = superblock.features.unreplayable() {
         let message = format!("its log needs what this version does not have: {features}");
         return Err(Error::new(ErrorKind::Unsupported, message));
@@ -110,7 +115,7 @@ fn recover_within(
         Verified::Dirty(span) => span,
         Verified::Clean(span) => {
             check_age(superblock, span.cycle_and_head())?;
-            return Ok(nothing(notices));
+            return Ok(Some(nothing(notices)));
         }
     };
     let sector = superblock::read_sector(data.as_ref())?;
@@ -126,13 +131,13 @@ fn recover_within(
     pass(superblock, log, &span, begun_bytes, &mut |transaction| replay.take(transaction))?;
     let replayed = replay.end()?;
     notices.extend(replayed.notices);
-    Ok(Recovered {
+    Ok(Some(Recovered {
         memory_bytes: replayed.changed.memory_bytes(),
         patches: Arc::new(replayed.changed),
         intents: replayed.intents,
         transactions: replayed.transactions,
         notices,
-    })
+    }))
 }
 
 fn nothing(notices: Vec<String>) -> Recovered {

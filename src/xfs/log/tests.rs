@@ -16,7 +16,7 @@ struct After {
 
 fn recover_over(volume: &[u8], log: &Log) -> Result<After> {
     let (superblock, data) = (superblock(volume), disk(volume.to_vec()));
-    let recovered = recover(&superblock, &data, &log.device())?;
+    let recovered = recover(&superblock, &data, &log.device())?.unwrap_or_else(|| nothing(Vec::new()));
     let overlay = Overlay::new(data, Arc::clone(&recovered.patches) as Arc<dyn block::Patches>, PATCH_SHIFT);
     let mut bytes = vec![0; VOLUME_BYTES];
     overlay.read_exact_at(0, &mut bytes).unwrap();

@@ -237,7 +237,7 @@ fn intents_that_were_not_done_are_left_over_in_their_order() {
     log.commit(&[map(1), map(2), map(3)]);
     log.commit(&[map_done(2), map(2), map_done(77)]);
     let data = disk(volume(5));
-    let found = recover(&superblock(&volume(5)), &data, &log.device()).unwrap().intents;
+    let found = recover(&superblock(&volume(5)), &data, &log.device()).unwrap().unwrap().intents;
     assert_eq!(found.len(), 3);
     let Intent::Map(map) = &found[0] else { panic!("{found:?}") };
     assert!(map.is_map && map.is_unwritten && !map.is_attr_fork && !map.is_realtime);
@@ -255,7 +255,7 @@ fn attributes_and_exchanges_are_read_with_all_that_finishing_them_takes() {
     exchange.extend([(8, 128), (8, 129), (4, 1), (4, 2), (8, 10), (8, 20), (8, 30), (8, 2), (8, 40), (8, 50)]);
     let mut log = Log::new(1024);
     log.commit(&[attribute, vec![le(&exchange)]]);
-    let found = recover(&superblock(&volume(5)), &disk(volume(5)), &log.device()).unwrap().intents;
+    let found = recover(&superblock(&volume(5)), &disk(volume(5)), &log.device()).unwrap().unwrap().intents;
     let [Intent::Attribute(attribute), Intent::Exchange(exchange)] = &found[..] else { panic!("{found:?}") };
     assert_eq!((attribute.inode, attribute.filter), (128, 2));
     assert_eq!((&attribute.name[..], &attribute.value[..]), (&b"named"[..], &b"new"[..]));
