@@ -12,19 +12,6 @@ const FS_IOC_FSGETXATTR: u32 = 0x801C_581F;
 const FS_IOC_FSSETXATTR: u32 = 0x401C_5820;
 const FS_IOC_SETFSLABEL: u32 = 0x4100_9432;
 
-/// What a flag (`FS_*_FL`) is called in `fsx_xflags` (`FS_XFLAG_*`), for those that are there (Linux
-/// `fileattr_fill_flags`).
-const XFLAGS: [(u32, u32); 8] = [
-    (0x8, 0x20),
-    (0x10, 0x8),
-    (0x20, 0x10),
-    (0x40, 0x80),
-    (0x80, 0x40),
-    (0x10_0000, 0x2_0000),
-    (0x200_0000, 0x8000),
-    (0x2000_0000, 0x200),
-];
-
 /// What is asked of a file or directory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Question {
@@ -59,10 +46,8 @@ impl Question {
 
 /// `struct fsxattr`: flags, extent size hint, number of extents, project, hint for copies on write, 8 bytes of nothing.
 fn fsxattr(of: &NodeFlags) -> Vec<u8> {
-    let derived = || XFLAGS.iter().filter(|(flag, _)| of.flags & flag != 0).fold(0, |all, (_, xflag)| all | xflag);
-    let xflags = of.extended.unwrap_or_else(derived);
     let mut answer =
-        [xflags, of.extent_size_hint, 0, of.project, of.cow_extent_size_hint].map(u32::to_ne_bytes).concat();
+        [of.extended(), of.extent_size_hint, 0, of.project, of.cow_extent_size_hint].map(u32::to_ne_bytes).concat();
     answer.extend_from_slice(&[0; 8]);
     answer
 }

@@ -74,6 +74,19 @@ pub struct Device {
     pub minor: u32,
 }
 
+/// `FS_*_FL` bits, and what they are called in `fsx_xflags` (`FS_XFLAG_*`), for those that are there (Linux
+/// `fileattr_fill_flags`, `fileattr_fill_xflags`).
+const SHORT_AND_EXTENDED: [(u32, u32); 8] = [
+    (0x8, 0x20),
+    (0x10, 0x8),
+    (0x20, 0x10),
+    (0x40, 0x80),
+    (0x80, 0x40),
+    (0x10_0000, 0x2_0000),
+    (0x200_0000, 0x8000),
+    (0x2000_0000, 0x200),
+];
+
 /// What `lsattr` shows of a node beside its attributes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct NodeFlags {
@@ -89,6 +102,22 @@ pub struct NodeFlags {
     pub extent_size_hint: u32,
     /// The same for copies on write.
     pub cow_extent_size_hint: u32,
+}
+
+impl NodeFlags {
+    /// The `FS_XFLAG_*` bits: those that the format records, or that follow from `flags`.
+    #[must_use]
+    pub fn extended(&self) -> u32 {
+        let set = SHORT_AND_EXTENDED.iter().filter(|(flag, _)| self.flags & flag != 0);
+        self.extended.unwrap_or_else(|| set.fold(0, |all, (_, extended)| all | extended))
+    }
+
+    /// The `FS_*_FL` bits that follow from `FS_XFLAG_*` bits, for a format that records those.
+    #[must_use]
+    pub fn from_extended(extended: u32) -> u32 {
+        let set = SHORT_AND_EXTENDED.iter().filter(|(_, bit)| extended & bit != 0);
+        set.fold(0, |all, (flag, _)| all | flag)
+    }
 }
 
 /// The attributes of a node, as `stat` shows them.

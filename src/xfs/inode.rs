@@ -130,10 +130,9 @@ impl Inode {
     /// What `lsattr` and `xfs_io -c stat` show (Linux `xfs_fileattr_get`).
     pub(crate) fn visible_flags(&self, superblock: &Superblock) -> NodeFlags {
         let xflags = self.xflags();
-        let flags = FLAGS.iter().filter(|(_, xflag)| xflags & xflag != 0).fold(0, |all, (flag, _)| all | flag);
         let hint = |blocks: u32| blocks.checked_shl(superblock.block_shift).unwrap_or(0);
         NodeFlags {
-            flags,
+            flags: NodeFlags::from_extended(xflags),
             extended: Some(xflags),
             generation: self.generation,
             project: self.project,
@@ -145,11 +144,11 @@ impl Inode {
     /// `fsx_xflags` (Linux `xfs_ip2xflags`).
     fn xflags(&self) -> u32 {
         const HAS_ATTRIBUTES: u32 = 0x8000_0000;
-        let found = |map: &[(u64, u32)], flags: u64| {
-            map.iter().filter(|(flag, _)| flags & flag != 0).fold(0, |all, (_, xflag)| all | xflag)
-        };
+        /// Bits of `di_flags` that are the same there: all but `XFS_DIFLAG_NEWRTBM`.
+        const SAME: u16 = 0x7FFB;
+        let of_flags2 = XFLAGS2.iter().filter(|(flag, _)| self.flags2 & flag != 0);
         let attributes = if self.attributes.is_some() { HAS_ATTRIBUTES } else { 0 };
-        found(XFLAGS, self.flags.into()) | found(XFLAGS2, self.flags2) | attributes
+        of_flags2.fold(u32::from(self.flags & SAME) | attributes, |all, (_, xflag)| all | xflag)
     }
 
     /// What the data of this inode is, for messages.
@@ -158,30 +157,8 @@ impl Inode {
     }
 }
 
-/// Bits of `di_flags` and what they are in `fsx_xflags`.
-const XFLAGS: &[(u64, u32)] = &[
-    (0x1, 0x1),
-    (0x2, 0x2),
-    (0x8, 0x8),
-    (0x10, 0x10),
-    (0x20, 0x20),
-    (0x40, 0x40),
-    (0x80, 0x80),
-    (0x100, 0x100),
-    (0x200, 0x200),
-    (0x400, 0x400),
-    (0x800, 0x800),
-    (0x1000, 0x1000),
-    (0x2000, 0x2000),
-    (0x4000, 0x4000),
-];
-
 /// Bits of `di_flags2` and what they are in `fsx_xflags`: DAX, COWEXTSIZE.
 const XFLAGS2: &[(u64, u32)] = &[(0x1, 0x8000), (0x4, 0x1_0000)];
-
-/// `FS_*_FL` and the `FS_XFLAG_*` that it comes from (Linux `fileattr_fill_xflags`).
-const FLAGS: &[(u32, u32)] =
-    &[(0x8, 0x20), (0x10, 0x8), (0x20, 0x10), (0x40, 0x80), (0x80, 0x40), (0x200_0000, 0x8000), (0x2000_0000, 0x200)];
 
 fn unused(number: NodeId) -> Error {
     Error::new(ErrorKind::NotFound, format!("inode {} is not in use", number.0))
