@@ -1,7 +1,7 @@
 //! POSIX ACLs in ext4's own short form (Linux `fs/ext4/acl.h`): entries without an id where none is needed.
 
 use crate::bytes::{u16_at, u32_at};
-use crate::error::corrupt;
+use vfs::reader::corrupt;
 use vfs::{AclEntry, AclPermissions, AclQualifier, PosixAcl, Result};
 
 const VERSION: u32 = 1;

@@ -1,11 +1,11 @@
 //! Block maps of ext2 and ext3: twelve direct blocks, then three levels of indirection.
 
 use crate::bytes::u32_at;
-use crate::error::corrupt;
 use crate::filesystem::Ext4;
 use crate::inode::Inode;
 use crate::mapping::{Place, Run};
 use vfs::Result;
+use vfs::reader::corrupt;
 
 const DIRECT: usize = 12;
 const LEVELS: usize = 3;

@@ -1,11 +1,11 @@
 //! What a superblock says of its file system and the past of it, as `dumpe2fs -h` shows it; features that keep the files
 //! from being read are no hindrance.
 
-use crate::error::{corrupt, io};
 use crate::features::Features;
 use crate::state::states;
 use crate::superblock::{self, SUPERBLOCK_BYTES, SUPERBLOCK_OFFSET};
 use block::ReadAt;
+use vfs::reader::{corrupt, io};
 use vfs::{Description, Error, ErrorKind, History, Result, Timestamp};
 
 /// What the file system on `volume` says of itself.

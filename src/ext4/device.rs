@@ -1,12 +1,12 @@
 //! The volume, read in blocks of the file system.
 
-use crate::error::{corrupt, io};
 use crate::inode_table::InodeTables;
 use crate::superblock::Superblock;
 use block::ReadAt;
 use std::ops::Range;
 use std::sync::Arc;
 use vfs::Result;
+use vfs::reader::{corrupt, io};
 
 /// A volume and the superblock that describes it.
 pub(crate) struct Device {

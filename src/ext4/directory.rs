@@ -5,7 +5,6 @@ use crate::bytes::{array, u16_at, u32_at};
 use crate::casefold;
 use crate::checksum::crc32c;
 use crate::encrypted_name::{self, NoKeyName};
-use crate::error::corrupt;
 use crate::fast_commit::Name;
 use crate::filesystem::Ext4;
 use crate::hash::{DEFAULT_UNSIGNED, HashVersion, NameHash, hash};
@@ -16,6 +15,7 @@ use crate::inode_table;
 use crate::layout::RawDirEntry;
 use crate::mapping::{self, Place};
 use std::ops::ControlFlow;
+use vfs::reader::corrupt;
 use vfs::{Cursor, DirEntry, Error, ErrorKind, FileType, NodeId, Result};
 use zerocopy::FromBytes;
 

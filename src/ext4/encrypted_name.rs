@@ -3,7 +3,6 @@
 //! for a longer one, the SHA-256 of the rest.
 
 use crate::bytes::{array, u16_at, u32_at};
-use crate::error::corrupt;
 use crate::file;
 use crate::filesystem::Ext4;
 use crate::hash::NameHash;
@@ -12,6 +11,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest, Sha256};
 use vfs::Result;
+use vfs::reader::corrupt;
 
 /// The shortest ciphertext (Linux `FSCRYPT_FNAME_MIN_MSG_LEN`).
 const CIPHERTEXT_BYTES_MIN: usize = 16;

@@ -3,12 +3,12 @@
 use crate::bytes::u32_at;
 use crate::checksum::crc32c;
 use crate::device::Device;
-use crate::error::corrupt;
 use crate::filesystem::Ext4;
 use crate::inode::Inode;
 use crate::layout::{RawExtent, RawExtentHeader, RawExtentIndex};
 use crate::mapping::{Place, Run};
 use std::sync::Arc;
+use vfs::reader::corrupt;
 use vfs::{Error, Result};
 use zerocopy::{FromBytes, Immutable, KnownLayout, Unaligned};
 

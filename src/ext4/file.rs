@@ -1,11 +1,11 @@
 //! Data of files: holes and unwritten extents are zeros, everything else comes from the volume.
 
-use crate::error::corrupt;
 use crate::filesystem::Ext4;
 use crate::inline;
 use crate::inode::Inode;
 use crate::mapping::{self, Place};
 use std::ops::Range;
+use vfs::reader::corrupt;
 use vfs::{Error, ErrorKind, Result, Segment, SegmentKind};
 
 /// Reads from byte `offset` on; fewer bytes than `buf` has room for only at the end.

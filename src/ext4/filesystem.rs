@@ -5,7 +5,6 @@ use crate::block_map;
 use crate::device::Device;
 use crate::directory;
 use crate::encrypted_name;
-use crate::error::{corrupt, missing_is_damage};
 use crate::extent::{self, Node};
 use crate::fast_commit::FastCommits;
 use crate::file;
@@ -21,6 +20,7 @@ use block::ReadAt;
 use std::num::NonZeroUsize;
 use std::ops::{ControlFlow, Range};
 use std::sync::{Arc, OnceLock};
+use vfs::reader::{corrupt, missing_is_damage};
 use vfs::{
     Acl, Attr, Cursor, DirEntry, Error, ErrorKind, FileSystem, FileType, FsInfo, Kept, NodeFlags, NodeId, Result,
     Segment, Stream,

@@ -4,9 +4,9 @@ use crate::backup;
 use crate::bytes::{u16_at, u32_at, zero};
 use crate::checksum::{crc16, crc32c};
 use crate::device::Device;
-use crate::error::corrupt;
 use crate::layout::RawGroupDescriptor;
 use crate::superblock::Superblock;
+use vfs::reader::corrupt;
 use vfs::{ErrorKind, Result};
 use zerocopy::FromBytes;
 

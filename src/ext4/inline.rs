@@ -2,10 +2,10 @@
 //! first in `i_block`, and what does not fit there in the extended attribute `system.data`.
 
 use crate::bytes::u32_at;
-use crate::error::corrupt;
 use crate::filesystem::Ext4;
 use crate::inode::Inode;
 use crate::xattr;
+use vfs::reader::corrupt;
 use vfs::{NodeId, Result};
 
 /// Bytes of a directory's `i_block` that hold the inode of its parent; its entries come behind.

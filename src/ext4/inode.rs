@@ -3,10 +3,10 @@
 use crate::bytes::{array, u16_at, u32_at, zero};
 use crate::checksum::crc32c;
 use crate::device::Device;
-use crate::error::corrupt;
 use crate::inode_table::read_record;
 use crate::layout::{RawInode, RawInodeExtra};
 use crate::superblock::Superblock;
+use vfs::reader::corrupt;
 use vfs::{Attr, Device as DeviceNumber, Error, ErrorKind, FileType, NodeFlags, NodeId, Result, Timestamp};
 use zerocopy::FromBytes;
 use zerocopy::little_endian::U32;

@@ -19,7 +19,6 @@ mod description;
 mod device;
 mod directory;
 mod encrypted_name;
-mod error;
 mod extent;
 mod fast_commit;
 mod features;

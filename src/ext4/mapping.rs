@@ -1,10 +1,10 @@
 //! From blocks of a file to blocks of the volume, whichever way the inode describes them.
 
-use crate::error::corrupt;
 use crate::filesystem::Ext4;
 use crate::inode::Inode;
 use crate::{block_map, extent};
 use vfs::Result;
+use vfs::reader::corrupt;
 
 /// Where a run of a file's blocks is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

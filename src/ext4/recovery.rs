@@ -1,7 +1,6 @@
 //! Opening a file system that was in use: its journal is replayed in memory.
 
 use crate::device::Device;
-use crate::error::corrupt;
 use crate::fast_commit::{self, Scanned};
 use crate::filesystem::Ext4;
 use crate::inode::Inode;
@@ -11,6 +10,7 @@ use crate::orphans;
 use crate::superblock::{ORPHANS_NOTICE, Superblock};
 use block::{Overlay, ReadAt, ReadError};
 use std::sync::Arc;
+use vfs::reader::corrupt;
 use vfs::{Error, ErrorKind, NodeId, Result};
 
 /// What to do when a journal cannot be replayed.

@@ -3,11 +3,11 @@
 use crate::backup;
 use crate::casefold;
 use crate::checksum::crc32c;
-use crate::error::{corrupt, io};
 use crate::features::Features;
 use crate::layout::RawSuperblock;
 use crate::state::states;
 use block::{ReadAt, ReadError, ReadErrorKind};
+use vfs::reader::{corrupt, io};
 use vfs::{Error, ErrorKind, Result, State};
 use zerocopy::FromBytes;
 

@@ -28,6 +28,8 @@ mod manifest;
 mod oracle;
 mod reads;
 mod refusals;
+#[path = "../../tests/readers/tree.rs"]
+mod tree;
 mod verity;
 #[path = "../../tests/readers/walk.rs"]
 mod walk;

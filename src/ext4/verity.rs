@@ -6,7 +6,6 @@
 
 mod tree;
 
-use crate::error::corrupt;
 use crate::file;
 use crate::filesystem::Ext4;
 use crate::inode::Inode;
@@ -14,6 +13,7 @@ use crate::mapping::{self, Place};
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use tree::{DESCRIPTOR_BYTES, Tree};
+use vfs::reader::corrupt;
 use vfs::{Kept, NodeId, Result};
 
 /// The Merkle tree begins at the first multiple of this behind the data.

@@ -2,11 +2,11 @@
 
 use crate::bytes::{u32_at, zero};
 use crate::checksum::crc32c;
-use crate::error::corrupt;
 use crate::file;
 use crate::filesystem::Ext4;
 use crate::inode::{Inode, flag};
 use crate::layout::{RawXattrEntry, RawXattrHeader};
+use vfs::reader::corrupt;
 use vfs::{FileType, NodeId, Result};
 use zerocopy::FromBytes;
 

@@ -9,6 +9,7 @@ mod error;
 mod file_system;
 mod info;
 mod kept;
+pub mod reader;
 
 pub use acl::{Acl, AclEntry, AclPermissions, AclQualifier, PosixAcl};
 pub use attr::{Attr, Device, FileType, NodeFlags, NodeId, Timestamp};

@@ -1,6 +1,6 @@
 //! POSIX ACLs as XFS keeps them, in attributes of the superuser (Linux `fs/xfs/libxfs/xfs_format.h`, `struct xfs_acl`).
 
-use crate::error::corrupt;
+use vfs::reader::corrupt;
 use vfs::{AclEntry, AclPermissions, AclQualifier, PosixAcl, Result};
 use zerocopy::big_endian::{U16, U32};
 use zerocopy::{FromBytes, Immutable, KnownLayout, Unaligned};

@@ -2,9 +2,9 @@
 
 use crate::bytes::{array, u32_at};
 use crate::device::Device;
-use crate::error::corrupt;
 use crate::verify;
 use vfs::Result;
+use vfs::reader::corrupt;
 
 /// A kind of header: which sector of the group it is, and where it keeps what it says of itself, in bytes.
 #[derive(Clone, Copy)]

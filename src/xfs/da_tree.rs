@@ -1,6 +1,5 @@
 //! The trees that directories and attributes are found in by the hash of a name (Linux `libxfs/xfs_da_btree.c`).
 
-use crate::error::corrupt;
 use crate::filesystem::Xfs;
 use crate::fork::Which;
 use crate::inode::Inode;
@@ -10,6 +9,7 @@ use crate::verify;
 use std::collections::HashSet;
 use std::sync::Arc;
 use vfs::Result;
+use vfs::reader::corrupt;
 use zerocopy::FromBytes;
 
 const NODE_MAGIC_V4: u16 = 0xFEBE;

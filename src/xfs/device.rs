@@ -1,10 +1,10 @@
 //! The volumes of a file system, read in its blocks.
 
-use crate::error::{corrupt, io};
 use crate::superblock::Superblock;
 use block::ReadAt;
 use std::ops::Range;
 use std::sync::Arc;
+use vfs::reader::{corrupt, io};
 use vfs::{Error, ErrorKind, Result};
 
 /// Which volume of a file system something is on.

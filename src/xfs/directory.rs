@@ -12,7 +12,6 @@ mod sought;
 #[cfg(test)]
 mod tests;
 
-use crate::error::corrupt;
 use crate::filesystem::Xfs;
 use crate::inode::Inode;
 use blocks::Blocks;
@@ -20,6 +19,7 @@ use entry::Entry;
 use short_form::ShortForm;
 use sought::Sought;
 use std::ops::ControlFlow;
+use vfs::reader::corrupt;
 use vfs::{Cursor, DirEntry, Error, ErrorKind, NodeId, Result};
 
 /// The node that `name` names in directory `dir`.

@@ -3,7 +3,6 @@
 use crate::da_tree::DaBlock;
 use crate::device::Device;
 use crate::directory;
-use crate::error::{corrupt, missing_is_damage};
 use crate::file;
 use crate::fork::{Root, Which};
 use crate::inode::Inode;
@@ -18,6 +17,7 @@ use block::ReadAt;
 use std::num::NonZeroUsize;
 use std::ops::{ControlFlow, Range};
 use std::sync::{Arc, OnceLock};
+use vfs::reader::{corrupt, missing_is_damage};
 use vfs::{
     Acl, Attr, Cursor, DirEntry, Error, ErrorKind, FileSystem, FileType, FsInfo, Kept, NodeFlags, NodeId, Result,
     Segment, Stream,

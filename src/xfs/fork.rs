@@ -1,9 +1,9 @@
 //! The two forks of an inode: what is in them, and the extents that they name.
 
 use crate::bytes::{u32_at, u64_at};
-use crate::error::corrupt;
 use crate::layout::{RawBmdrBlock, RawExtent};
 use vfs::Result;
+use vfs::reader::corrupt;
 use zerocopy::FromBytes;
 
 /// Which fork of an inode.

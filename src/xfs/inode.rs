@@ -1,12 +1,12 @@
 //! Inodes: what is known of a file, and where its data and attributes are described.
 
 use crate::device::{Device, Part};
-use crate::error::corrupt;
 use crate::fork::{Fork, Which};
 use crate::layout::{RawInode, RawInodeV3, RawTimestamp};
 use crate::superblock::Superblock;
 use crate::time;
 use crate::verify;
+use vfs::reader::corrupt;
 use vfs::{Attr, Device as DeviceNumber, Error, ErrorKind, FileType, NodeFlags, NodeId, Result};
 use zerocopy::FromBytes;
 

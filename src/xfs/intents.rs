@@ -9,7 +9,6 @@
 mod extent_lists;
 mod pieces;
 
-use crate::error::corrupt;
 use crate::filesystem::Xfs;
 use crate::fork::{Fork, Which};
 use crate::inode::Inode;
@@ -18,6 +17,7 @@ use crate::mapping::{self, BLOCKS_END, Place, Run};
 use crate::xattr;
 use pieces::Pieces;
 use std::collections::HashMap;
+use vfs::reader::corrupt;
 use vfs::{Error, ErrorKind, NodeId, Result};
 
 /// The differences, by inode.

@@ -16,7 +16,6 @@ mod da_tree;
 mod description;
 mod device;
 mod directory;
-mod error;
 mod external;
 mod features;
 mod file;

@@ -2,13 +2,13 @@
 
 use crate::bytes::length;
 use crate::device::Part;
-use crate::error::corrupt;
 use crate::filesystem::Xfs;
 use crate::fork::{Extent, Fork, Root, Which};
 use crate::inode::Inode;
 use crate::tree::Node;
 use std::sync::Arc;
 use vfs::Result;
+use vfs::reader::corrupt;
 
 /// One more than the last block that a fork can have: offsets have 54 bits.
 pub(crate) const BLOCKS_END: u64 = 1 << 54;

@@ -1,7 +1,6 @@
 //! Opening a file system that was in use: its log is recovered in memory.
 
 use crate::device::Device;
-use crate::error::io;
 use crate::external;
 use crate::filesystem::Xfs;
 use crate::intents;
@@ -10,6 +9,7 @@ use crate::options::OpenOptions;
 use crate::unlinked;
 use block::{Overlay, ReadAt};
 use std::sync::Arc;
+use vfs::reader::io;
 use vfs::{Error, ErrorKind, Result};
 
 /// What to do when a log cannot be recovered.

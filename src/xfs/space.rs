@@ -2,12 +2,12 @@
 
 use crate::ag_header::{AGF, AGI};
 use crate::device::Device;
-use crate::error::corrupt;
 use crate::filesystem::Xfs;
 use crate::layout::{RawAgf, RawAgi};
 use crate::superblock::{RealtimeGeometry, Superblock};
 use crate::zoned;
 use vfs::Result;
+use vfs::reader::corrupt;
 use zerocopy::FromBytes;
 
 /// Allocation groups whose counts are added up; with more of them, the counts of the superblock are taken.

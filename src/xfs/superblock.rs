@@ -1,10 +1,10 @@
 //! The superblock: geometry, features, identity; checked as the kernel's `xfs_validate_sb_common` does.
 
-use crate::error::{corrupt, io};
 use crate::features::Features;
 use crate::layout::RawSuperblock;
 use crate::verify;
 use block::{ReadAt, ReadError, ReadErrorKind};
+use vfs::reader::{corrupt, io};
 use vfs::{Error, ErrorKind, Result};
 use zerocopy::FromBytes;
 

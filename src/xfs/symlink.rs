@@ -1,7 +1,6 @@
 //! Targets of symbolic links: in the inode, or in blocks (Linux `libxfs/xfs_symlink_remote.c`).
 
 use crate::bytes::{array, length};
-use crate::error::corrupt;
 use crate::filesystem::Xfs;
 use crate::fork::{Fork, Which};
 use crate::inode::Inode;
@@ -9,6 +8,7 @@ use crate::layout::RawSymlinkHeader;
 use crate::mapping::{self, Place};
 use crate::verify;
 use vfs::Result;
+use vfs::reader::corrupt;
 use zerocopy::FromBytes;
 
 const MAGIC: [u8; 4] = *b"XSLM";
@@ -43,9 +43,7 @@ fn remote(fs: &Xfs, inode: &Inode, size: usize) -> Result<Vec<u8>> {
         let left = size.saturating_sub(target.len());
         let run = mapping::run(fs, inode, Which::Data, block)?;
         let Place::Stored(_) = run.place else { return Err(corrupt(format!("{}: a hole in it", what()))) };
-        // What is left and a header for every block that it could take, of which there are few.
-        let blocks_max = u64::try_from(left).unwrap_or(0).div_ceil(superblock.block_bytes()).saturating_add(1);
-        let count = needed(run.count, left, header_bytes, superblock.block_len()).min(blocks_max);
+        let count = needed(run.count, left, header_bytes, superblock.block_len());
         let blocks = mapping::blocks(fs, inode, Which::Data, block, count, &what)?;
         let blocks = blocks.ok_or_else(|| corrupt(format!("{}: a hole in it", what())))?;
         let part = blocks.bytes.get(header_bytes..).unwrap_or(&[]);

@@ -22,5 +22,7 @@ mod limits;
 mod manifest;
 mod oracle;
 mod refusals;
+#[path = "../../tests/readers/tree.rs"]
+mod tree;
 #[path = "../../tests/readers/walk.rs"]
 mod walk;

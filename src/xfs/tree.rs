@@ -1,7 +1,6 @@
 //! Block-map trees: extents of a fork that do not fit into the inode (Linux `libxfs/xfs_bmap_btree.c`).
 
 use crate::device::Device;
-use crate::error::corrupt;
 use crate::filesystem::Xfs;
 use crate::fork::{self, Extent, LEVELS_MAX, Root};
 use crate::inode::Inode;
@@ -9,6 +8,7 @@ use crate::layout::{RawLongBlock, RawLongBlockV5};
 use crate::superblock::Superblock;
 use crate::verify;
 use vfs::Result;
+use vfs::reader::corrupt;
 use zerocopy::FromBytes;
 
 const MAGIC_V4: [u8; 4] = *b"BMAP";

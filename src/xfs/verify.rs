@@ -1,9 +1,9 @@
 //! What every metadata block of version 5 says of itself: its checksum, its file system, its place, its owner.
 
 use crate::bytes::{array, u64_at};
-use crate::error::corrupt;
 use crate::superblock::Superblock;
 use vfs::Result;
+use vfs::reader::corrupt;
 
 /// Where a kind of block keeps these fields, in bytes from its start.
 #[derive(Clone, Copy, Debug)]

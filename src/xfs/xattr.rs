@@ -12,7 +12,6 @@ mod tests;
 
 use crate::acl;
 use crate::da_tree::{self, DaTree};
-use crate::error::corrupt;
 use crate::filesystem::Xfs;
 use crate::fork::{Fork, Which};
 use crate::inode::Inode;
@@ -20,6 +19,7 @@ use crate::intents::Named;
 pub(crate) use attribute::is_name;
 use attribute::{Attribute, Namespace, Value};
 use leaf::Leaf;
+use vfs::reader::corrupt;
 use vfs::{Acl, Error, ErrorKind, Result};
 
 /// The longest value (Linux `XFS_XATTR_SIZE_MAX`).

@@ -2,9 +2,9 @@
 //! metadata directory (Linux `fs/xfs/xfs_zone_alloc.c`).
 
 use crate::directory;
-use crate::error::corrupt;
 use crate::filesystem::Xfs;
 use crate::superblock::RealtimeGeometry;
+use vfs::reader::corrupt;
 use vfs::{NodeId, Result};
 
 /// Groups that are looked at; with more of them it is not known how much is in use.

@@ -22,7 +22,7 @@ const LAYERS: &[Layer] = &[
     layer("fr-block", &[]),
     layer("fr-image", &["fr-block"]),
     layer("fr-volume", &["fr-block"]),
-    layer("fr-vfs", &[]),
+    layer("fr-vfs", &["fr-block"]),
     layer("fr-ext4", &["fr-block", "fr-vfs"]),
     layer("fr-xfs", &["fr-block", "fr-vfs"]),
     layer("fr-bundle", &["fr-tunnel"]),

@@ -1,6 +1,5 @@
 //! Where the blocks of the log lie: in an inode of the file system, or on a device of their own.
 
-use crate::error::{corrupt, io};
 use crate::filesystem::Ext4;
 use crate::inode::Inode;
 use crate::mapping::{self, Place};
@@ -8,6 +7,7 @@ use block::ReadAt;
 use std::ops::Range;
 use std::sync::Arc;
 use vfs::Result;
+use vfs::reader::{corrupt, io};
 
 /// Runs of blocks that a journal's inode may consist of; real ones have a few.
 const RUNS_MAX: usize = 1 << 16;

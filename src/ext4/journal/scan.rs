@@ -9,8 +9,8 @@ use super::replay::Logged;
 use super::{Checksums, JournalSuperblock, Log};
 use crate::bytes::{array, zero};
 use crate::checksum::{crc32_be, crc32c};
-use crate::error::corrupt;
 use std::collections::HashMap;
+use vfs::reader::corrupt;
 use vfs::{Error, ErrorKind, Result};
 use zerocopy::FromBytes;
 

@@ -4,7 +4,7 @@
 use super::layout::{MAGIC, RawJournalSuperblock};
 use crate::bytes::zero;
 use crate::checksum::crc32c;
-use crate::error::corrupt;
+use vfs::reader::corrupt;
 use vfs::{Error, ErrorKind, Result};
 use zerocopy::FromBytes;
 

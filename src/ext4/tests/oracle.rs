@@ -4,12 +4,12 @@
 use super::crafted::Image;
 use super::dirty;
 use super::disk::Disk;
+use super::tree;
 use crate::Ext4;
 use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
-use std::ops::ControlFlow;
 use std::sync::{Arc, LazyLock};
-use vfs::{Cursor, FileSystem, FileType, NodeId, Stream};
+use vfs::{FileSystem, FileType, NodeId, Stream};
 
 static DEFAULT: LazyLock<Image> = LazyLock::new(|| Image::new("default"));
 static NO_CHECKSUMS: LazyLock<Image> = LazyLock::new(|| Image::new("no-checksums"));
@@ -47,18 +47,12 @@ struct Facts {
 type Tree = BTreeMap<Vec<u8>, Facts>;
 
 fn ours(fs: &Ext4) -> Tree {
-    let (mut found, mut todo) = (Tree::new(), vec![(Vec::new(), fs.root())]);
-    while let Some((path, node)) = todo.pop() {
-        let facts = our_facts(fs, node);
-        if facts.file_type == FileType::Directory {
-            fs.read_dir(node, Cursor::START, &mut |entry| {
-                todo.push(([&path[..], b"/", entry.name].concat(), entry.node));
-                ControlFlow::Continue(())
-            })
-            .unwrap();
-        }
-        found.insert(path, facts);
-    }
+    let mut found = Tree::new();
+    tree::each(fs, &mut |path, node| {
+        found.insert(path.to_vec(), our_facts(fs, node));
+        Ok(())
+    })
+    .unwrap();
     found
 }
 

@@ -1,10 +1,10 @@
 //! The shape of a Merkle tree: which block holds which hash (Linux `fs/verity/open.c`).
 
-use crate::error::corrupt;
 use crate::filesystem::Ext4;
 use crate::inode::Inode;
 use crate::layout::RawVerityDescriptor;
 use sha2::{Digest, Sha256, Sha512};
+use vfs::reader::corrupt;
 use vfs::{Error, ErrorKind, Result};
 use zerocopy::FromBytes;
 

@@ -5,7 +5,6 @@ use super::entry::{self, ALIGN, Entry};
 use super::layout::{RawBlockTail, RawDataEntry, RawDataUnused, RawLeafEntry};
 use crate::bytes::{array, u16_at};
 use crate::da_tree::DaTree;
-use crate::error::corrupt;
 use crate::filesystem::Xfs;
 use crate::fork::Which;
 use crate::inode::Inode;
@@ -13,6 +12,7 @@ use crate::mapping::{self, BLOCKS_END, Place};
 use crate::verify;
 use std::ops::ControlFlow;
 use std::sync::Arc;
+use vfs::reader::corrupt;
 use vfs::{Error, FileType, NodeId, Result};
 use zerocopy::FromBytes;
 

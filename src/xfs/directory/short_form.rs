@@ -4,11 +4,11 @@ use super::entry::{self, Entry};
 use super::layout::{RawBlockTail, RawLeafEntry, RawShortEntry, RawShortHeader};
 use super::sought::Sought;
 use crate::bytes::{u32_at, u64_at};
-use crate::error::corrupt;
 use crate::filesystem::Xfs;
 use crate::fork::Fork;
 use crate::inode::Inode;
 use crate::superblock::Superblock;
+use vfs::reader::corrupt;
 use vfs::{Error, FileType, NodeId, Result};
 use zerocopy::FromBytes;
 

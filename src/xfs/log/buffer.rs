@@ -4,10 +4,10 @@ use super::fields::{Item, Region, cut_short};
 use super::replay::Replay;
 use super::stamp::{self, Finish, put_checksum};
 use crate::bytes::{array, u32_at};
-use crate::error::corrupt;
 use crate::superblock::Superblock;
 use std::ops::Range;
 use vfs::Result;
+use vfs::reader::corrupt;
 
 /// `blf_flags`.
 mod flag {

@@ -5,8 +5,8 @@ use super::buffer::{INODE_MAGIC, put_inode_checksum};
 use super::fields::{Item, Region};
 use super::layout::BASIC_BLOCK_SHIFT;
 use super::replay::{DISK_ORDER, Replay};
-use crate::error::corrupt;
 use vfs::Result;
+use vfs::reader::corrupt;
 
 /// `struct xfs_icreate_log`, big-endian behind its first two fields.
 struct Create {

@@ -1,10 +1,10 @@
 //! Where the log is, read in blocks of 512 bytes.
 
 use super::layout::{BASIC_BLOCK, BASIC_BLOCK_SHIFT};
-use crate::error::{corrupt, io};
 use block::ReadAt;
 use std::sync::Arc;
 use vfs::Result;
+use vfs::reader::{corrupt, io};
 
 /// The log: a part of the data volume, or a device of its own.
 #[derive(Clone)]

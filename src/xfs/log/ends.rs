@@ -8,8 +8,8 @@ use super::layout::{
 };
 use super::record::{RecordHeader, is_header, lsn_block};
 use crate::bytes::u32_at;
-use crate::error::corrupt;
 use vfs::Result;
+use vfs::reader::corrupt;
 
 /// Of which file system the log is, and in which form.
 #[derive(Clone, Copy, Debug)]

@@ -1,8 +1,8 @@
 //! Numbers of log items, which are in the order of the machine that wrote the log.
 
 use crate::bytes::array;
-use crate::error::corrupt;
 use vfs::Result;
+use vfs::reader::corrupt;
 
 /// The order of bytes in a log's items.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

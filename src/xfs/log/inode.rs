@@ -5,8 +5,8 @@ use super::fields::{Item, Region, cut_short};
 use super::replay::Replay;
 use super::{root, stamp};
 use crate::bytes::{array, u16_at, u64_at};
-use crate::error::corrupt;
 use vfs::Result;
+use vfs::reader::corrupt;
 
 /// `ilf_fields`.
 pub(crate) mod field {

@@ -6,9 +6,9 @@
 use super::fields::{Item, Region, cut_short};
 use super::memory::Memory;
 use super::replay::kind;
-use crate::error::corrupt;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use vfs::Result;
+use vfs::reader::corrupt;
 
 /// A change that was begun and has to be finished.
 #[derive(Clone, Debug, PartialEq, Eq)]

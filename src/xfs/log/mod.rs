@@ -39,7 +39,6 @@ pub(crate) use device::LogDevice;
 pub(crate) use intent::{AttributeChange, AttributeIntent, ExchangeIntent, Intent, MapIntent};
 pub(crate) use sectors::Sectors;
 
-use crate::error::corrupt;
 use crate::layout::RawSuperblock;
 use crate::superblock::{self, Superblock};
 use block::ReadAt;
@@ -51,6 +50,7 @@ use replay::{FirstPass, Replay};
 use std::sync::Arc;
 use torn::Verified;
 use transaction::{Transaction, Transactions};
+use vfs::reader::corrupt;
 use vfs::{Error, ErrorKind, Result};
 
 /// What a recovery found.

@@ -7,7 +7,7 @@ use super::layout::{
     RECORD_BYTES_MAX, RECORD_CRC_OFFSET, RECORD_MAGIC, RECORD_SUMMED_BYTES, RawRecordHeader,
 };
 use crate::bytes::{array, length};
-use crate::error::corrupt;
+use vfs::reader::corrupt;
 use vfs::{Error, Result};
 use zerocopy::FromBytes;
 

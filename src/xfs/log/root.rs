@@ -7,9 +7,9 @@ use super::layout::BASIC_BLOCK_SHIFT;
 use super::replay::Replay;
 use super::stamp::{Finish, Stamp};
 use crate::bytes::{u16_at, u64_at};
-use crate::error::corrupt;
 use std::collections::HashSet;
 use vfs::Result;
+use vfs::reader::corrupt;
 
 /// Sizes of what a tree consists of, in bytes.
 #[derive(Clone, Copy, Debug)]

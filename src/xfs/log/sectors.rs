@@ -2,12 +2,12 @@
 
 use super::layout::{BASIC_BLOCK, BASIC_BLOCK_SHIFT};
 use super::memory::Memory;
-use crate::error::{corrupt, io};
 use block::{Patches, ReadAt, ReadError, ReadErrorKind};
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 use vfs::Result;
+use vfs::reader::{corrupt, io};
 
 /// Sectors that differ from those of the volume, by their number.
 #[derive(Default)]

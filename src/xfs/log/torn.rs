@@ -5,8 +5,8 @@ use super::device::LogDevice;
 use super::ends::{Finder, Identity, Span};
 use super::layout::{BASIC_BLOCK_SHIFT, RECORD_BYTES_MAX, RECORDS_IN_FLIGHT};
 use super::record::{self, Fault, lsn_block};
-use crate::error::corrupt;
 use vfs::Result;
+use vfs::reader::corrupt;
 
 /// What is left of a log when torn records are left out.
 pub(crate) enum Verified {

@@ -4,9 +4,9 @@ use super::fields::{Item, Order, Region, cut_short};
 use super::layout::{REGIONS_MAX, RawOperation, TRANSACTION_HEADER_BYTES, TRANSACTION_MAGIC, operation};
 use super::memory::Memory;
 use super::record::RecordHeader;
-use crate::error::corrupt;
 use std::collections::HashMap;
 use vfs::Result;
+use vfs::reader::corrupt;
 use zerocopy::FromBytes;
 
 /// A transaction as far as it was read.

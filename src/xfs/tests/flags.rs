@@ -1,25 +1,19 @@
 //! Flags, hints and projects, in the words of tests/fixtures/xfs/make.py.
 
 use super::manifest::shown;
-use std::ops::ControlFlow;
-use vfs::{Cursor, FileSystem, FileType, NodeId, Result};
+use super::tree;
+use vfs::{FileSystem, FileType, NodeId, Result};
 
 /// A line for each file and directory, sorted by path.
 pub(super) fn of(fs: &dyn FileSystem) -> Result<Vec<String>> {
-    let (mut found, mut todo) = (Vec::new(), vec![(b".".to_vec(), fs.root())]);
-    while let Some((path, node)) = todo.pop() {
-        let file_type = fs.attr(node)?.file_type;
-        if matches!(file_type, FileType::Regular | FileType::Directory) {
-            found.push((path.clone(), line(fs, &path, node)?));
+    let mut found = Vec::new();
+    tree::each(fs, &mut |path, node| {
+        let path = path.strip_prefix(b"/").unwrap_or(b".");
+        if matches!(fs.attr(node)?.file_type, FileType::Regular | FileType::Directory) {
+            found.push((path.to_vec(), line(fs, path, node)?));
         }
-        if file_type == FileType::Directory {
-            fs.read_dir(node, Cursor::START, &mut |entry| {
-                let path = if path == b"." { entry.name.to_vec() } else { [&path[..], b"/", entry.name].concat() };
-                todo.push((path, entry.node));
-                ControlFlow::Continue(())
-            })?;
-        }
-    }
+        Ok(())
+    })?;
     found.sort();
     Ok(found.into_iter().map(|(_, line)| line).collect())
 }

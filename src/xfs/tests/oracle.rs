@@ -2,11 +2,11 @@
 //! they agree. And what it does not do, which is why it is only compared with.
 
 use super::fixture;
+use super::tree;
 use crate::Xfs;
 use lamxfs::EntryKind;
 use std::collections::BTreeMap;
-use std::ops::ControlFlow;
-use vfs::{Cursor, FileSystem, FileType, NodeId, Stream};
+use vfs::{FileSystem, FileType, NodeId, Stream};
 
 /// Larger files are not compared: the other reader reads whole files.
 const SIZE_MAX: u64 = 16 << 20;
@@ -37,18 +37,12 @@ struct Facts {
 type Tree = BTreeMap<Vec<u8>, Facts>;
 
 fn ours(fs: &Xfs) -> Tree {
-    let (mut found, mut todo) = (Tree::new(), vec![(Vec::new(), fs.root())]);
-    while let Some((path, node)) = todo.pop() {
-        let facts = our_facts(fs, node);
-        if facts.kind == EntryKind::Directory {
-            fs.read_dir(node, Cursor::START, &mut |entry| {
-                todo.push(([&path[..], b"/", entry.name].concat(), entry.node));
-                ControlFlow::Continue(())
-            })
-            .unwrap();
-        }
-        found.insert(path, facts);
-    }
+    let mut found = Tree::new();
+    tree::each(fs, &mut |path, node| {
+        found.insert(path.to_vec(), our_facts(fs, node));
+        Ok(())
+    })
+    .unwrap();
     found
 }
 

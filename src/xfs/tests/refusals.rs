@@ -2,6 +2,7 @@
 
 use super::disk::Disk;
 use super::fixture;
+use super::tree;
 use crate::{OpenOptions, Xfs, describe};
 use block::{BlockSize, MemoryDisk, ReadAt};
 use std::sync::{Arc, LazyLock};
@@ -153,58 +154,51 @@ fn a_realtime_device_that_is_too_small_is_refused() {
 
 #[test]
 fn data_on_a_realtime_device_that_is_not_there_is_an_error_on_its_files_alone() {
-    use vfs::{FileSystem, Stream};
+    use vfs::{FileSystem, FileType, Stream};
     let disk: Arc<dyn ReadAt> = Arc::new(Disk::new(&Arc::new(fixture::image("rtgroups"))));
     let fs = Xfs::open_with(&disk, &OpenOptions::default()).unwrap();
     let whole = fixture::open("rtgroups", true).unwrap();
-    let (mut read, mut refused, mut todo) = (0, 0, vec![fs.root()]);
-    while let Some(node) = todo.pop() {
-        let attr = fs.attr(node).unwrap();
-        if attr.file_type == vfs::FileType::Directory {
-            fs.read_dir(node, vfs::Cursor::START, &mut |entry| {
-                todo.push(entry.node);
-                std::ops::ControlFlow::Continue(())
-            })
-            .unwrap();
-        } else if attr.file_type == vfs::FileType::Regular {
-            let (mut ours, mut all) = ([1; 4096], [2; 4096]);
-            match fs.read_at(node, Stream::Main, 0, &mut ours) {
-                Ok(length) => {
-                    assert_eq!(whole.read_at(node, Stream::Main, 0, &mut all).unwrap(), length);
-                    assert_eq!(ours[..length], all[..length]);
-                    read += 1;
-                }
-                Err(error) => {
-                    assert!(error.message.contains("realtime device"), "{error}");
-                    refused += 1;
-                }
+    let (mut read, mut refused) = (0, 0);
+    tree::each(&fs, &mut |_, node| {
+        if fs.attr(node)?.file_type != FileType::Regular {
+            return Ok(());
+        }
+        let (mut ours, mut all) = ([1; 4096], [2; 4096]);
+        match fs.read_at(node, Stream::Main, 0, &mut ours) {
+            Ok(length) => {
+                assert_eq!(whole.read_at(node, Stream::Main, 0, &mut all).unwrap(), length);
+                assert_eq!(ours[..length], all[..length]);
+                read += 1;
+            }
+            Err(error) => {
+                assert!(error.message.contains("realtime device"), "{error}");
+                refused += 1;
             }
         }
-    }
+        Ok(())
+    })
+    .unwrap();
     assert!(read > 10 && refused > 10, "{read} read, {refused} refused");
 }
 
 #[test]
 fn a_leaf_that_lost_an_extent_is_noticed_also_without_checksums() {
     use crate::fork::Fork;
-    use vfs::{Cursor, FileSystem};
+    use vfs::FileSystem;
     let image = Arc::new(fixture::image("dirty/v4-512"));
     let fs = Xfs::open(Arc::new(Disk::new(&image))).unwrap();
-    let (mut found, mut todo) = (None, vec![fs.root()]);
-    while let Some(node) = todo.pop() {
-        let inode = fs.inode(node).unwrap();
-        if inode.is_directory() {
-            fs.read_dir(node, Cursor::START, &mut |entry| {
-                todo.push(entry.node);
-                std::ops::ControlFlow::Continue(())
-            })
-            .unwrap();
-        } else if let Fork::Tree(root) = &inode.data
+    let mut found = None;
+    tree::each(&fs, &mut |_, node| {
+        let inode = fs.inode(node)?;
+        if let Fork::Tree(root) = &inode.data
             && root.level == 1
+            && !inode.is_directory()
         {
             found = Some((node, inode.attr.size, *root.pointers.last().unwrap()));
         }
-    }
+        Ok(())
+    })
+    .unwrap();
     let (node, size, block) = found.expect("no file has a tree of extents");
     let at = fs.device.superblock.block_address(block, 1).unwrap() + 6;
     let mut count = [0; 2];

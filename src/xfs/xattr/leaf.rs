@@ -6,8 +6,8 @@ use super::attribute::{Attribute, Namespace, Value, flag, is_name};
 use super::layout::{RawLeafEntry, RawLeafHeader, RawLocalName, RawRemoteName};
 use crate::bytes::u16_at;
 use crate::da_tree::hash;
-use crate::error::corrupt;
 use vfs::Result;
+use vfs::reader::corrupt;
 use zerocopy::FromBytes;
 use zerocopy::big_endian::U16;
 

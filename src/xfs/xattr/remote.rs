@@ -1,13 +1,13 @@
 //! Values in blocks of their own (Linux `libxfs/xfs_attr_remote.c`).
 
 use super::layout::RawRemoteHeader;
-use crate::error::corrupt;
 use crate::filesystem::Xfs;
 use crate::fork::Which;
 use crate::inode::Inode;
 use crate::mapping;
 use crate::verify;
 use vfs::Result;
+use vfs::reader::corrupt;
 use zerocopy::FromBytes;
 
 const MAGIC: [u8; 4] = *b"XARM";

@@ -2,8 +2,8 @@
 
 use super::attribute::{Attribute, Namespace, Value, flag, is_name};
 use super::layout::{RawShortEntry, RawShortHeader};
-use crate::error::corrupt;
 use vfs::Result;
+use vfs::reader::corrupt;
 use zerocopy::FromBytes;
 
 /// The attributes in a fork, in the order in which they stand there; `what` is it in words.

@@ -1,20 +1,23 @@
-//! Errors in this format's words.
+//! What every reader of an on-disk format says of damage, and of a disk that it cannot read.
 
-use vfs::{Error, ErrorKind};
+use crate::{Error, ErrorKind};
 
 /// What is on the disk contradicts itself or fails its checksum.
-pub(crate) fn corrupt(message: impl Into<String>) -> Error {
+#[must_use]
+pub fn corrupt(message: impl Into<String>) -> Error {
     Error::new(ErrorKind::Corrupt, message)
 }
 
 /// What a file system cannot do without and that is not there is damage: only whoever asks for a file is told that there
 /// is none.
-pub(crate) fn missing_is_damage(error: Error) -> Error {
+#[must_use]
+pub fn missing_is_damage(error: Error) -> Error {
     if error.kind == ErrorKind::NotFound { Error { kind: ErrorKind::Corrupt, ..error } } else { error }
 }
 
 /// The disk could not be read.
-pub(crate) fn io(error: block::ReadError) -> Error {
+#[must_use]
+pub fn io(error: block::ReadError) -> Error {
     use block::ReadErrorKind as Kind;
     let kind = match error.kind {
         // The file system was checked to fit its volume: whatever points outside is damaged.
