@@ -197,13 +197,13 @@ impl Filesystem for Adapter {
     }
 
     fn statfs(&self, _req: &Request, _ino: INodeNo, reply: ReplyStatfs) {
-        let info = &self.info;
+        let (info, space) = (&self.info, self.fs.space());
         reply.statfs(
-            info.blocks,
-            info.blocks_free,
-            info.blocks_available,
-            info.inodes,
-            info.inodes_free,
+            space.blocks,
+            space.blocks_free,
+            space.blocks_available,
+            space.inodes,
+            space.inodes_free,
             info.block_size,
             info.name_bytes_max,
             info.block_size,

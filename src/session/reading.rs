@@ -32,6 +32,7 @@ pub(crate) fn open(content: Content, volume: &Volume, found: &Scan, options: &Re
     match content {
         Content::Ext => Some(ext4(volume, found, options)),
         Content::Xfs => Some(xfs(volume, found, options)),
+        Content::Ntfs => Some(ntfs(volume, options)),
         Content::Companion { .. } | Content::Foreign { .. } | Content::Swap | Content::Unknown => None,
     }
 }
@@ -74,4 +75,14 @@ fn xfs(volume: &Volume, found: &Scan, options: &ReadingOptions) -> Reading {
         description.state.extend(was_in_use.map(|_| State::JournalToBeReplayed));
     }
     Reading { format: "xfs", file_system: file_system.map(|fs| -> Arc<dyn FileSystem> { Arc::new(fs) }), description }
+}
+
+fn ntfs(volume: &Volume, options: &ReadingOptions) -> Reading {
+    let options = ntfs::OpenOptions { replay: options.replay, ..ntfs::OpenOptions::default() };
+    let file_system = ntfs::Ntfs::open_with(&volume.data, &options);
+    Reading {
+        format: "ntfs",
+        description: file_system.as_ref().ok().map(ntfs::Ntfs::describe),
+        file_system: file_system.map(|fs| -> Arc<dyn FileSystem> { Arc::new(fs) }),
+    }
 }

@@ -1,6 +1,6 @@
 //! The seam between the readers of on-disk formats and what shows them.
 
-use crate::{Acl, Attr, Cursor, DirEntry, Error, ErrorKind, FsInfo, NodeFlags, NodeId, Result};
+use crate::{Acl, Attr, Cursor, DirEntry, Error, ErrorKind, FsInfo, NodeFlags, NodeId, Result, Space};
 use std::ops::{ControlFlow, Range};
 
 /// Which data of a node: its main data, or a named stream (NTFS).
@@ -44,6 +44,9 @@ pub struct Segment {
 pub trait FileSystem: Send + Sync {
     /// The file system's own description.
     fn info(&self) -> FsInfo;
+
+    /// How much of it is used. What cannot be counted is 0.
+    fn space(&self) -> Space;
 
     /// The root directory.
     fn root(&self) -> NodeId;

@@ -220,6 +220,6 @@ fn damaged_headers_of_groups_count_nothing() {
     let btree_blocks = SECTOR as u64 + 60;
     for at in [free_blocks, btree_blocks] {
         let fs = Xfs::open(Arc::new(Disk::new(&DEFAULT).with(at, [0, 0, 9, 9]))).unwrap();
-        assert_eq!((fs.info().blocks_free, fs.info().inodes_free), (sound.blocks_free, sound.inodes_free), "{at}");
+        assert_eq!((fs.space().blocks_free, fs.space().inodes_free), (sound.blocks_free, sound.inodes_free), "{at}");
     }
 }
