@@ -127,6 +127,7 @@ pub(crate) fn list(
             let entry = DirEntry {
                 name: &name::encode(&name.name),
                 node: NodeId(reference.record),
+                generation: Some(reference.sequence.into()),
                 file_type: file_type(&name),
                 next: Cursor(next),
             };

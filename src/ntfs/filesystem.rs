@@ -37,6 +37,7 @@ pub struct Ntfs {
     files: Kept<u64, File>,
     options: OpenOptions,
     notices: Vec<String>,
+    is_hibernated: bool,
     space: OnceLock<Space>,
 }
 
@@ -67,17 +68,33 @@ impl Ntfs {
             ));
             Upcase::substitute()
         });
-        let fs = Self {
+        let mut fs = Self {
             store,
             upcase,
             volume: information,
             files: Kept::new(FILES_MAX),
             options: options.clone(),
             notices,
+            is_hibernated: false,
             space: OnceLock::new(),
         };
         fs.directory(fs.root()).map_err(missing_is_damage)?;
+        fs.is_hibernated = fs.sleeps();
+        if fs.is_hibernated {
+            let text = "Windows was hibernated, or shut down for a fast start: what it had not written when it went to sleep \
+                        is missing";
+            fs.notices.push(text.to_owned());
+        }
         Ok(fs)
+    }
+
+    /// Whether a system sleeps on this volume: `hiberfil.sys` begins with its mark, which is overwritten when it wakes
+    /// (ntfs-3g's `ntfs_volume_check_hiberfile`).
+    fn sleeps(&self) -> bool {
+        let mut mark = [0; 4];
+        let found = self.lookup(self.root(), b"hiberfil.sys");
+        let read = found.and_then(|file| self.read_at(file, Stream::Main, 0, &mut mark));
+        read.is_ok() && matches!(&mark, b"hibr" | b"HIBR")
     }
 
     /// What the file system says of itself.
@@ -90,9 +107,15 @@ impl Ntfs {
             block_size: 1 << self.store.device.geometry.cluster_shift,
             inode_size: self.store.device.geometry.record_bytes,
             features: vec![format!("ntfs-{major}.{minor}")],
-            state: vec![if self.volume.is_dirty { State::NotClean } else { State::Clean }],
+            state: self.state(),
             history: None,
         }
+    }
+
+    fn state(&self) -> Vec<State> {
+        let found = [(self.volume.is_dirty, State::NotClean), (self.is_hibernated, State::Hibernated)];
+        let found: Vec<_> = found.into_iter().filter_map(|(is_so, state)| is_so.then_some(state)).collect();
+        if found.is_empty() { vec![State::Clean] } else { found }
     }
 
     /// The file of a node, or that a node is a stream of.
@@ -134,7 +157,9 @@ impl Ntfs {
         if name.is_empty() && file.inode.record.is_directory {
             return Err(Error::new(ErrorKind::IsADirectory, "this is a directory"));
         }
-        Value::find(&self.store, &file.inode, Kind::DATA, &name)?.ok_or_else(none)
+        let found = Value::find(&self.store, &file.inode, Kind::DATA, &name)?;
+        let missing = || vfs::reader::corrupt(format!("{}: it has no data", file.inode.name()));
+        found.ok_or_else(|| if name.is_empty() { missing() } else { none() })
     }
 
     fn lookup_stream(&self, dir: NodeId, path: &[u8]) -> Result<Option<NodeId>> {
@@ -217,6 +242,12 @@ impl FileSystem for Ntfs {
             device: None,
             ..attr
         })
+    }
+
+    fn entry_attr(&self, entry: &DirEntry<'_>) -> Result<Attr> {
+        let sequence = entry.generation.and_then(|generation| u16::try_from(generation).ok()).unwrap_or(0);
+        self.store.record(Reference { record: entry.node.0, sequence })?;
+        self.attr(entry.node)
     }
 
     fn read_dir(&self, dir: NodeId, from: Cursor, each: &mut dyn FnMut(DirEntry<'_>) -> ControlFlow<()>) -> Result<()> {

@@ -63,6 +63,14 @@ pub trait FileSystem: Send + Sync {
     /// [`ErrorKind::NotFound`] for a node that is not in use, or what kept it from being read.
     fn attr(&self, node: NodeId) -> Result<Attr>;
 
+    /// The attributes of the node that an entry names, which is checked to be that node and no later one of its number.
+    ///
+    /// # Errors
+    /// The same as those of [`FileSystem::attr`], and [`ErrorKind::Corrupt`] for an entry that was left behind.
+    fn entry_attr(&self, entry: &DirEntry<'_>) -> Result<Attr> {
+        self.attr(entry.node)
+    }
+
     /// The flags of a node; `None` where the format has none.
     ///
     /// # Errors

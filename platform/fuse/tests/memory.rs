@@ -158,6 +158,7 @@ impl FileSystem for Memory {
             for number in from.0..MANY_COUNT {
                 let name = number.to_string();
                 let entry = DirEntry {
+                    generation: None,
                     name: name.as_bytes(),
                     node: NodeId(MANY_FIRST + number),
                     file_type: Some(FileType::Regular),
@@ -170,7 +171,7 @@ impl FileSystem for Memory {
             return Ok(());
         }
         for (index, (name, node)) in (1..).zip(NAMES).skip(from.0 as usize) {
-            if each(DirEntry { name, node, file_type: None, next: Cursor(index) }).is_break() {
+            if each(DirEntry { name, node, generation: None, file_type: None, next: Cursor(index) }).is_break() {
                 break;
             }
         }

@@ -215,7 +215,7 @@ fn a_leaf_that_lost_an_extent_is_noticed_also_without_checksums() {
 #[test]
 fn damaged_headers_of_groups_count_nothing() {
     use vfs::FileSystem;
-    let sound = Xfs::open(Arc::new(Disk::new(&DEFAULT))).unwrap().info();
+    let sound = Xfs::open(Arc::new(Disk::new(&DEFAULT))).unwrap().space();
     let free_blocks = SECTOR as u64 + 52;
     let btree_blocks = SECTOR as u64 + 60;
     for at in [free_blocks, btree_blocks] {
