@@ -12,7 +12,7 @@ pub(crate) const BYTES_MAX: u64 = 256 << 10;
 const HEADER: usize = 0x1A;
 
 /// Where an attribute, or a part of one, is.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Location {
     pub(crate) kind: Kind,
     pub(crate) name: Vec<u16>,

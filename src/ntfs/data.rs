@@ -161,8 +161,8 @@ impl Value {
     /// Unit `number`, unpacked.
     fn unpacked(&self, store: &Store, unit: Unit, number: u64) -> Result<Arc<Vec<u8>>> {
         let Place::Clusters { parts, .. } = &self.place else { return Ok(Arc::default()) };
-        let (record, id) = parts.first().map_or((0, 0), |part| (part.record.record, part.id));
-        store.unpacked.get_or_read((record, id, number), || {
+        let Some(first) = parts.first() else { return Ok(Arc::default()) };
+        store.unpacked.get_or_read((first.clone(), number), || {
             let mut plain = vec![0; usize::try_from(unit.bytes).unwrap_or(0)];
             let packed = usize::try_from(self.allocated_in(store, unit, number)?).unwrap_or(usize::MAX);
             let start = number.saturating_mul(unit.bytes);

@@ -2,6 +2,7 @@
 //! indexes of names, and `$Secure` has indexes of numbers (`struct INDEX_ROOT`, `INDEX_BUFFER`, `NTFS_DE` of Linux
 //! `fs/ntfs3/ntfs.h`).
 
+use crate::attribute_list::Location;
 use crate::boot::INDEX_BYTES_MAX;
 use crate::bytes::{index, slice, u16_at, u32_at, u64_at};
 use crate::data::Value;
@@ -106,7 +107,7 @@ pub(crate) struct Index<'a> {
     blocks: Option<Value>,
     bitmap: Option<Value>,
     /// Which attribute the blocks are, among all of the volume.
-    key: (u64, u16),
+    key: Option<Location>,
     block_bytes: u64,
     /// log2 of the unit that blocks are numbered in.
     unit_shift: u32,
@@ -122,9 +123,9 @@ impl<'a> Index<'a> {
         if !block_bytes.is_power_of_two() || !(512..=INDEX_BYTES_MAX).contains(&block_bytes) {
             return Err(corrupt(format!("{}: its index has blocks of {block_bytes} bytes", inode.name())));
         }
-        let part = |kind| inode.parts(kind, name).first().map(|part| (part.record.record, part.id));
-        let root_key = part(Kind::INDEX_ROOT).map(|(record, id)| (record, id, ROOT)).ok_or_else(damaged)?;
-        let root = store.nodes.get_or_read(root_key, || Node::parse(root_value, 0x10).ok_or_else(damaged))?;
+        let part = |kind| inode.parts(kind, name).into_iter().next();
+        let root_key = part(Kind::INDEX_ROOT).ok_or_else(damaged)?;
+        let root = store.nodes.get_or_read((root_key, ROOT), || Node::parse(root_value, 0x10).ok_or_else(damaged))?;
         let cluster_shift = store.device.geometry.cluster_shift;
         Ok(Some(Self {
             store,
@@ -132,7 +133,7 @@ impl<'a> Index<'a> {
             root,
             blocks: Value::find(store, inode, Kind::INDEX_ALLOCATION, name)?,
             bitmap: Value::find(store, inode, Kind::BITMAP, name)?,
-            key: part(Kind::INDEX_ALLOCATION).unwrap_or_default(),
+            key: part(Kind::INDEX_ALLOCATION),
             block_bytes: block_bytes.into(),
             // Blocks smaller than a cluster are numbered by their sectors of 512 bytes.
             unit_shift: if block_bytes.trailing_zeros() >= cluster_shift { cluster_shift } else { 9 },
@@ -141,8 +142,10 @@ impl<'a> Index<'a> {
 
     /// The block at `vcn`.
     fn block(&self, vcn: u64) -> Result<Arc<Node>> {
-        let (record, id) = self.key;
-        self.store.nodes.get_or_read((record, id, vcn), || self.read_block(vcn))
+        let missing =
+            || corrupt(format!("{}: its index has no blocks, and block {vcn} of it is meant", self.inode.name()));
+        let key = self.key.clone().ok_or_else(missing)?;
+        self.store.nodes.get_or_read((key, vcn), || self.read_block(vcn))
     }
 
     fn read_block(&self, vcn: u64) -> Result<Node> {

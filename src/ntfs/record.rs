@@ -163,6 +163,11 @@ impl Record {
         if half(0x16) & IN_USE == 0 {
             return Err(not_in_use(number));
         }
+        // Since NTFS 3.1 the number stands before the update sequence.
+        let own_number = u32_at(&bytes, 0x2C).filter(|_| half(4) >= 0x30);
+        if own_number.is_some_and(|own| u64::from(own) != number & 0xFFFF_FFFF) {
+            return Err(damaged("it is that of another place"));
+        }
         let used = u32_at(&bytes, 0x18).map_or(0, index);
         let content = bytes.get(..used).ok_or_else(|| damaged("it is longer than a record"))?;
         let attributes = attributes(content, half(0x14).into())

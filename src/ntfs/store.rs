@@ -28,8 +28,8 @@ const UNPACKED_MAX: NonZeroUsize = NonZeroUsize::new(UNPACKED_BYTES_MAX / UNPACK
 /// Nodes of indexes that are kept: 7 KiB each mostly.
 const NODES_MAX: NonZeroUsize = NonZeroUsize::new(512).unwrap();
 
-/// A unit of compression, or a chunk: the attribute that it belongs to (a record and an id in it), and its number.
-pub(crate) type UnitKey = (u64, u16, u64);
+/// A unit of compression, a chunk, or a node: the attribute that it belongs to, and its number.
+pub(crate) type UnitKey = (Location, u64);
 
 /// The records of a volume.
 pub(crate) struct Store {
@@ -37,7 +37,7 @@ pub(crate) struct Store {
     mft: Mft,
     records: Kept<u64, Record>,
     lists: Kept<u64, Vec<Location>>,
-    runlists: Kept<(u64, u16, u64), Runlist>,
+    runlists: Kept<Location, Runlist>,
     pub(crate) unpacked: Kept<UnitKey, Vec<u8>>,
     pub(crate) nodes: Kept<UnitKey, Node>,
     /// What had to be taken from copies.
@@ -208,8 +208,7 @@ impl Store {
         };
         let after = parts.partition_point(|part| part.lowest <= vcn);
         let part = after.checked_sub(1).and_then(|before| parts.get(before)).ok_or_else(cut_short)?;
-        let key = (part.record.record, part.id, part.lowest);
-        let runs = self.runlists.get_or_read(key, || {
+        let runs = self.runlists.get_or_read(part.clone(), || {
             let record = self.part_record(inode, part)?;
             match &self.part(inode, part, &record)?.body {
                 Body::NonResident(body) => mft::parse(&self.device, &record, body),
