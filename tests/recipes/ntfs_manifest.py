@@ -9,6 +9,7 @@ import errno
 import hashlib
 import os
 import stat
+import struct
 
 import manifest as recipe
 from manifest import shown, time, value
@@ -60,22 +61,25 @@ def digest_of(path, size):
     return digest.hexdigest()
 
 
-def filetime(raw):
-    return time((int.from_bytes(raw, "little") - EPOCH) * 100)
-
-
 class Driver:
     """ntfs-3g, mounted with streams_interface=windows."""
 
-    def born(self, path):
-        return filetime(attribute(path, "system.ntfs_crtime"))
+    def times(self, path, st):
+        """atime, mtime, ctime, creation, and all as they are stored. What ntfs-3g's stat shows of times before 1970 that
+        are no full seconds is wrong: it rounds them up, to seconds."""
+        raw = attribute(path, "system.ntfs_times")
+        born, modified, accessed, changed = ((x - EPOCH) * 100 for x in struct.unpack("<4q", raw))
+        for told, true in ((st.st_atime_ns, accessed), (st.st_mtime_ns, modified), (st.st_ctime_ns, changed)):
+            assert told == true or true < 0, path
+        return [time(accessed), time(modified), time(changed), time(born)], raw.hex()
+
+    def flags(self, path):
+        """FILE_ATTRIBUTE_*."""
+        return int.from_bytes(attribute(path, "system.ntfs_attrib"), "little")
 
     def windows(self, path):
-        """FILE_ATTRIBUTE_*, the four times as they are stored, and each of ATTRIBUTES."""
-        found = [self.attribute(path, name) for name in ATTRIBUTES]
-        flags = int.from_bytes(attribute(path, "system.ntfs_attrib"), "little")
-        times = attribute(path, "system.ntfs_times").hex()
-        return flags, [times] + found
+        """Each of ATTRIBUTES."""
+        return [self.attribute(path, name) for name in ATTRIBUTES]
 
     def attribute(self, path, name):
         try:
@@ -98,25 +102,33 @@ class Driver:
         return ",".join(found) or "-"
 
     def target(self, path, root):
-        """Where a link leads. Absolute ones begin with where the volume is mounted."""
-        return shown(os.readlink(path).replace(root, b"@"))
+        """Type and target of a link. ntfs-3g makes links of all reparse points; where those that lead to other volumes
+        lead, and what those are that it does not know, it cannot tell."""
+        target = os.readlink(path)
+        if target.startswith(b"unsupported reparse"):
+            return UNTOLD, UNTOLD
+        return "l", UNTOLD if root in target else shown(target)
 
     def line(self, root, path, name):
         """path, inode, type, links, size, 512-byte blocks, atime, mtime, ctime, creation, device, link target, SHA-256,
-        FILE_ATTRIBUTE_*, then what `windows` and `streams` tell."""
+        FILE_ATTRIBUTE_*, the four times as they are stored, then what `windows` and `streams` tell."""
         st = os.lstat(path)
+        kind = TYPES[stat.S_IFMT(st.st_mode)]
         size = blocks = device = target = digest = "-"
-        flags, more = self.windows(path)
-        if stat.S_ISREG(st.st_mode):
+        flags = self.flags(path)
+        times, raw_times = self.times(path, st)
+        if kind == "f":
             size, blocks = st.st_size, st.st_blocks
-            digest = "encrypted" if flags & ENCRYPTED else self.digest(path, st.st_size)
-        elif stat.S_ISLNK(st.st_mode):
-            target = self.target(path, root)
-        elif stat.S_ISCHR(st.st_mode) or stat.S_ISBLK(st.st_mode):
+            # With efs_raw a file is as long as its backup.
+            size, digest = (UNTOLD, "encrypted") if flags & ENCRYPTED else (size, self.digest(path, size))
+        elif kind == "l":
+            kind, target = self.target(path, root)
+            if kind == UNTOLD:
+                size = blocks = digest = UNTOLD
+        elif kind in "cb":
             device = "%d:%d" % (os.major(st.st_rdev), os.minor(st.st_rdev))
-        fields = [shown(name), st.st_ino, TYPES[stat.S_IFMT(st.st_mode)], st.st_nlink, size, blocks, time(st.st_atime_ns),
-                  time(st.st_mtime_ns), time(st.st_ctime_ns), self.born(path), device, target, digest, "%x" % flags, *more,
-                  self.streams(path, flags)]
+        fields = [shown(name), st.st_ino, kind, st.st_nlink, size, blocks, *times, device, target, digest, "%x" % flags,
+                  raw_times, *self.windows(path), self.streams(path, flags)]
         return "\t".join(str(f) for f in fields)
 
     def digest(self, path, size):
@@ -142,15 +154,16 @@ def raised(error):
 class Kernel(Driver):
     """The kernel's ntfs3."""
 
-    def born(self, path):
-        return recipe.born(path)
+    def times(self, path, st):
+        return [time(st.st_atime_ns), time(st.st_mtime_ns), time(st.st_ctime_ns), recipe.born(path)], UNTOLD
 
     def windows(self, path):
-        flags = int.from_bytes(attribute(path, "system.ntfs_attrib"), "little")
         security = attribute(path, "system.ntfs_security")
-        security = "-" if security is None else value(security)
-        told = {"acl": security}
-        return flags, [UNTOLD] + [told.get(name, UNTOLD) for name in ATTRIBUTES]
+        told = {"acl": "-" if security is None else value(security)}
+        return [told.get(name, UNTOLD) for name in ATTRIBUTES]
 
     def streams(self, path, flags):
         return UNTOLD
+
+    def target(self, path, root):
+        return "l", shown(os.readlink(path))
