@@ -95,11 +95,17 @@ class Driver:
         """Name, size and SHA-256 of each stream."""
         names = (attribute(path, "ntfs.streams.list") or b"").split(b"\0")
         found = []
+        if self.kind(path) == UNTOLD:
+            # It opens nothing of reparse points that it does not know.
+            return UNTOLD
         for name in sorted(filter(None, names)):
             full = path + b":" + name
             size = os.lstat(full).st_size
             found.append("%s:%d:%s" % (shown(name), size, "-" if flags & ENCRYPTED else digest_of(full, size)))
         return ",".join(found) or "-"
+
+    def kind(self, path):
+        return self.target(path, path)[0] if os.path.islink(path) else ""
 
     def target(self, path, root):
         """Type and target of a link. ntfs-3g makes links of all reparse points; where those that lead to other volumes
@@ -118,7 +124,8 @@ class Driver:
         flags = self.flags(path)
         times, raw_times = self.times(path, st)
         if kind == "f":
-            size, blocks = st.st_size, st.st_blocks
+            # Resident data takes no cluster; ntfs-3g counts one block.
+            size, blocks = st.st_size, st.st_blocks if st.st_blocks > 1 else UNTOLD
             # With efs_raw a file is as long as its backup.
             size, digest = (UNTOLD, "encrypted") if flags & ENCRYPTED else (size, self.digest(path, size))
         elif kind == "l":
@@ -127,8 +134,11 @@ class Driver:
                 size = blocks = digest = UNTOLD
         elif kind in "cb":
             device = "%d:%d" % (os.major(st.st_rdev), os.minor(st.st_rdev))
-        fields = [shown(name), st.st_ino, kind, st.st_nlink, size, blocks, *times, device, target, digest, "%x" % flags,
-                  raw_times, *self.windows(path), self.streams(path, flags)]
+        windows = self.windows(path)
+        # ntfs-3g counts short names as links.
+        links = st.st_nlink if windows[0] in "-?" else UNTOLD
+        fields = [shown(name), st.st_ino, kind, links, size, blocks, *times, device, target, digest, "%x" % flags,
+                  raw_times, *windows, self.streams(path, flags)]
         return "\t".join(str(f) for f in fields)
 
     def digest(self, path, size):
