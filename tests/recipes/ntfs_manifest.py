@@ -10,6 +10,7 @@ import hashlib
 import os
 import stat
 import struct
+import sys
 
 import manifest as recipe
 from manifest import shown, time, value
@@ -154,7 +155,7 @@ class Driver:
                 path = os.path.join(directory, name)
                 relative = os.path.relpath(path, root)
                 found.append((relative, self.line(root, path, relative)))
-        return "\n".join([first] + [text for _, text in sorted(found)]) + "\n"
+        return "\n".join([first] + [text for _, text in sorted(found) if text]) + "\n"
 
 
 def raised(error):
@@ -167,6 +168,14 @@ class Kernel(Driver):
     def times(self, path, st):
         return [time(st.st_atime_ns), time(st.st_mtime_ns), time(st.st_ctime_ns), recipe.born(path)], UNTOLD
 
+    def line(self, root, path, name):
+        try:
+            return super().line(root, path, name)
+        except FileNotFoundError as error:
+            # It lists names up to a lone surrogate in them, and then cannot find them.
+            print(error, file=sys.stderr)
+            return None
+
     def windows(self, path):
         security = attribute(path, "system.ntfs_security")
         told = {"acl": "-" if security is None else value(security)}
@@ -176,4 +185,16 @@ class Kernel(Driver):
         return UNTOLD
 
     def target(self, path, root):
-        return "l", shown(os.readlink(path))
+        try:
+            return "l", shown(os.readlink(path))
+        except OSError as error:
+            # It takes reparse points that it does not know for links, too.
+            print("%r: %s" % (path, error), file=sys.stderr)
+            return UNTOLD, UNTOLD
+
+    def digest(self, path, size):
+        try:
+            return digest_of(path, size)
+        except OSError as error:
+            print("%r: %s" % (path, error), file=sys.stderr)
+            return UNTOLD
