@@ -5,7 +5,11 @@ mod access;
 mod descriptor;
 mod identity;
 mod mapping;
+#[cfg(test)]
+mod model;
 pub(crate) mod ntacl;
+#[cfg(test)]
+mod oracle;
 #[cfg(test)]
 mod samples;
 pub(crate) mod sds;
