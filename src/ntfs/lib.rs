@@ -15,6 +15,7 @@ mod bytes;
 mod data;
 mod device;
 mod directory;
+mod ea;
 mod file;
 mod file_name;
 mod filesystem;
@@ -25,6 +26,7 @@ mod name;
 mod options;
 mod record;
 mod runlist;
+mod security;
 mod space;
 mod standard_information;
 mod store;
@@ -45,3 +47,6 @@ mod compression {
 pub use boot::{probe, probe_copy};
 pub use filesystem::Ntfs;
 pub use options::OpenOptions;
+#[doc(hidden)]
+pub use security::try_all as try_all_of_security;
+pub use security::{HostNames, SecurityOptions, UserMapping};
