@@ -20,10 +20,12 @@ mod file_name;
 mod filesystem;
 mod fixup;
 mod index;
+mod interix;
 mod mft;
 mod name;
 mod options;
 mod record;
+mod reparse;
 mod runlist;
 mod space;
 mod standard_information;
@@ -45,3 +47,4 @@ mod compression {
 pub use boot::{probe, probe_copy};
 pub use filesystem::Ntfs;
 pub use options::OpenOptions;
+pub use reparse::{VolumeMap, VolumePlaces};
