@@ -21,10 +21,12 @@ mod file_name;
 mod filesystem;
 mod fixup;
 mod index;
+mod interix;
 mod mft;
 mod name;
 mod options;
 mod record;
+mod reparse;
 mod runlist;
 mod security;
 mod space;
@@ -50,3 +52,4 @@ pub use options::OpenOptions;
 #[doc(hidden)]
 pub use security::try_all as try_all_of_security;
 pub use security::{HostNames, SecurityOptions, UserMapping};
+pub use reparse::{VolumeMap, VolumePlaces};
