@@ -58,6 +58,11 @@ impl Adapter {
         Ok(file_attr(ino, &attr, self.info.block_size))
     }
 
+    pub(crate) fn entry_attr(&self, entry: &DirEntry<'_>, ino: INodeNo) -> Result<FileAttr, Errno> {
+        let attr = self.call("attributes", entry.node, || self.fs.entry_attr(entry))?;
+        Ok(file_attr(ino, &attr, self.info.block_size))
+    }
+
     /// Lists a directory from an offset on, until `add` says that there is no more room.
     pub(crate) fn list(
         &self,
@@ -69,7 +74,7 @@ impl Adapter {
         let mut added = 0_u64;
         for (name, before, after) in [(&b"."[..], 0, AFTER_DOT), (b"..", AFTER_DOT, AFTER_DOT_DOT)] {
             let file_type = Some(vfs::FileType::Directory);
-            let entry = DirEntry { name, node: dir, file_type, next: Cursor::START };
+            let entry = DirEntry { name, node: dir, generation: None, file_type, next: Cursor::START };
             if offset <= before && add(&entry, after).is_break() {
                 return Ok(());
             }

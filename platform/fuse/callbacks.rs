@@ -183,7 +183,7 @@ impl Filesystem for Adapter {
             let is_dot = matches!(entry.name, b"." | b"..");
             // The kernel takes no node from the dots, so that theirs is the number that users see.
             let ino = if is_dot { INodeNo(entry.node.0) } else { self.map.number(entry.node) };
-            let attr = if is_dot { Err(Errno::ENOENT) } else { self.attr(entry.node, ino) };
+            let attr = if is_dot { Err(Errno::ENOENT) } else { self.entry_attr(entry, ino) };
             // A node that cannot be read is listed all the same,
             // with attributes that hold for no time: whoever wants to know more gets the error.
             let (ttl, attr) = attr.map_or_else(|_| (Duration::ZERO, listed_only(ino, entry)), |attr| (FOR_EVER, attr));
@@ -197,13 +197,13 @@ impl Filesystem for Adapter {
     }
 
     fn statfs(&self, _req: &Request, _ino: INodeNo, reply: ReplyStatfs) {
-        let info = &self.info;
+        let (info, space) = (&self.info, self.fs.space());
         reply.statfs(
-            info.blocks,
-            info.blocks_free,
-            info.blocks_available,
-            info.inodes,
-            info.inodes_free,
+            space.blocks,
+            space.blocks_free,
+            space.blocks_available,
+            space.inodes,
+            space.inodes_free,
             info.block_size,
             info.name_bytes_max,
             info.block_size,

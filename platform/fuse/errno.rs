@@ -13,6 +13,7 @@ pub(crate) fn errno(kind: ErrorKind) -> Errno {
         ErrorKind::NoAttribute => Errno::ENODATA,
         ErrorKind::Corrupt | ErrorKind::Io => Errno::EIO,
         ErrorKind::Unsupported => Errno::EOPNOTSUPP,
+        ErrorKind::TooLarge => Errno::E2BIG,
         ErrorKind::KeyMissing => Errno::from_i32(rustix::io::Errno::NOKEY.raw_os_error()),
         ErrorKind::TimedOut => Errno::ETIMEDOUT,
         ErrorKind::Closed => Errno::ENODEV,

@@ -61,13 +61,44 @@ pub(crate) struct MountArgs {
     #[arg(long, value_name = "NAME")]
     pub(crate) volume: Option<String>,
 
-    /// Check files that carry a hash tree (fs-verity) against it when they are read; their signatures are not checked
-    #[arg(long, help_heading = "Reading")]
-    pub(crate) verify: bool,
+    #[command(flatten)]
+    pub(crate) shown: ShowArgs,
 
     /// Stay in the foreground until the volumes are unmounted
     #[arg(long)]
     pub(crate) foreground: bool,
+}
+
+/// How files are shown.
+#[derive(Clone, Debug, Default, Args, Serialize, Deserialize)]
+pub(crate) struct ShowArgs {
+    /// Check files that carry a hash tree (fs-verity) against it when they are read; their signatures are not checked
+    #[arg(long, help_heading = "Reading")]
+    pub(crate) verify: bool,
+
+    /// List the short names (PROGRA~1) of NTFS beside the long ones
+    #[arg(long, help_heading = "Windows volumes")]
+    pub(crate) short_names: bool,
+
+    /// Open the streams of NTFS files as FILE:STREAM too; they are extended attributes (user.STREAM) in any case
+    #[arg(long, help_heading = "Windows volumes")]
+    pub(crate) streams: bool,
+
+    /// Which Linux users and groups the users of Windows are: a UserMapping file of ntfs-3g
+    #[arg(long, value_name = "FILE", help_heading = "Windows volumes")]
+    pub(crate) user_mapping: Option<PathBuf>,
+
+    /// Everything on Windows volumes belongs to this user (and group), who may read all of it
+    #[arg(long, value_name = "UID[:GID]", value_parser = parse_owner, help_heading = "Windows volumes",
+        conflicts_with = "user_mapping")]
+    pub(crate) owner: Option<(u32, u32)>,
+}
+
+/// A user and a group by number; the group has the number of the user where it is not given.
+fn parse_owner(text: &str) -> Result<(u32, u32), String> {
+    let number = |text: &str| text.parse::<u32>().map_err(|_| format!("'{text}' is no user or group number"));
+    let (user, group) = text.split_once(':').unwrap_or((text, text));
+    Ok((number(user)?, number(group)?))
 }
 
 /// How a recovery point is opened.

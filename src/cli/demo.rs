@@ -68,7 +68,7 @@ fn job(server: &DemoServer, mount_point: &Path) -> Result<Job, Failure> {
         ".",
     ];
     let cli = Cli::try_parse_from(command_line).map_err(|error| Failure::internal("the demo's own options", error))?;
-    let source = JobSource::new(vec![url], cli.mount.options).verifying(cli.mount.verify);
+    let source = JobSource::new(vec![url], cli.mount.options).showing(cli.mount.shown);
     let secrets = Secrets::mutual(server.chap_secret(), server.target_secret());
     Ok(Job { source, secrets, mount_point: mount_point.to_owned(), volume: None, log: None })
 }

@@ -1,7 +1,7 @@
 //! What a daemon is told to do, secrets included. It travels from the command that the user typed to the daemon
 //! through a pipe, and is wiped on both sides.
 
-use crate::args::{ConnectionArgs, Digests, SourceOptions};
+use crate::args::{ConnectionArgs, Digests, ShowArgs, SourceOptions};
 use crate::exit::Failure;
 use crate::secret::{self, Secret};
 use bundle::RecoveryPoint;
@@ -51,18 +51,17 @@ impl Secrets {
 pub(crate) struct JobSource {
     sources: Vec<String>,
     pub(crate) options: SourceOptions,
-    verify: bool,
+    shown: ShowArgs,
 }
 
 impl JobSource {
-    pub(crate) const fn new(sources: Vec<String>, options: SourceOptions) -> Self {
-        Self { sources, options, verify: false }
+    pub(crate) fn new(sources: Vec<String>, options: SourceOptions) -> Self {
+        Self { sources, options, shown: ShowArgs::default() }
     }
 
-    /// The same, with files that carry a hash tree checked against it or not.
-    pub(crate) const fn verifying(mut self, verify: bool) -> Self {
-        self.verify = verify;
-        self
+    /// The same, with files shown in this way.
+    pub(crate) fn showing(self, shown: ShowArgs) -> Self {
+        Self { shown, ..self }
     }
 
     /// The recovery point that is meant.
@@ -85,7 +84,9 @@ impl JobSource {
                 .collect::<Result<_, _>>()?;
         }
         let connection = &mut self.options.connection;
-        for path in [&mut connection.ca, &mut connection.client_cert, &mut connection.client_key] {
+        for path in
+            [&mut connection.ca, &mut connection.client_cert, &mut connection.client_key, &mut self.shown.user_mapping]
+        {
             *path = path.as_deref().map(absolute).transpose()?;
         }
         Ok(self)
@@ -109,10 +110,17 @@ impl JobSource {
             image_block_size,
             reading: session::ReadingOptions {
                 replay: !self.options.no_replay,
-                verify: self.verify,
+                verify: self.shown.verify,
+                windows: self.shown.windows()?,
                 companions: self.options.companions().map_err(Failure::usage)?,
             },
         })
+    }
+}
+
+impl ShowArgs {
+    fn windows(&self) -> Result<session::WindowsOptions, Failure> {
+        Ok(session::WindowsOptions { short_names: self.short_names, stream_paths: self.streams })
     }
 }
 

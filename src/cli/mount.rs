@@ -29,7 +29,7 @@ fn job(mut args: MountArgs, log: Option<PathBuf>) -> Result<Job, Failure> {
     let mount_point = args.operands.pop().filter(|_| !args.operands.is_empty());
     let mount_point =
         mount_point.ok_or_else(|| Failure::usage("name a SOURCE and a MOUNTPOINT; see fr-mount --help"))?;
-    let source = JobSource::new(args.operands, args.options).verifying(args.verify).absolute()?;
+    let source = JobSource::new(args.operands, args.options).showing(args.shown).absolute()?;
     let mount_point = crate::sys::check_mount_point(Path::new(&mount_point))?;
     let log = log
         .map(std::path::absolute)

@@ -251,7 +251,7 @@ pub(crate) fn list(
         return Ok(());
     }
     for (name, node, file_type, next) in fs.fast_commits.added(dir.number, from) {
-        if each(DirEntry { name, node, file_type, next }).is_break() {
+        if each(DirEntry { name, node, generation: None, file_type, next }).is_break() {
             break;
         }
     }
@@ -286,7 +286,7 @@ fn list_stored(
             let file_type = FileType::of_entry(entry.file_type).filter(|_| fs.device.superblock.features.filetype());
             let shown = if dir.is_encrypted() { Some(shown_name(fs, dir, &entry, shown_hash)?) } else { None };
             let name = shown.as_deref().unwrap_or(entry.name);
-            flow = each(DirEntry { name, node, file_type, next: Cursor(next) });
+            flow = each(DirEntry { name, node, generation: None, file_type, next: Cursor(next) });
             if flow.is_break() {
                 break;
             }

@@ -173,7 +173,6 @@ impl Ext4 {
 impl FileSystem for Ext4 {
     fn info(&self) -> FsInfo {
         let superblock = &self.device.superblock;
-        let space = self.space.get_or_init(|| Space::of(&self.device, self.orphans));
         FsInfo {
             format: if superblock.features.extents() {
                 "ext4"
@@ -185,13 +184,19 @@ impl FileSystem for Ext4 {
             label: superblock.label.clone(),
             uuid: Some(uuid::Uuid::from_bytes(superblock.uuid).to_string()),
             block_size: u32::try_from(superblock.block_bytes()).unwrap_or(u32::MAX),
+            name_bytes_max: 255,
+            notices: superblock.notices.clone(),
+        }
+    }
+
+    fn space(&self) -> vfs::Space {
+        let space = self.space.get_or_init(|| Space::of(&self.device, self.orphans));
+        vfs::Space {
             blocks: space.blocks,
             blocks_free: space.blocks_free,
             blocks_available: space.blocks_available,
-            inodes: superblock.inodes,
+            inodes: self.device.superblock.inodes,
             inodes_free: space.inodes_free,
-            name_bytes_max: 255,
-            notices: superblock.notices.clone(),
         }
     }
 

@@ -399,7 +399,12 @@ fn notices(raw: &RawSuperblock, features: Features) -> Vec<String> {
             Some("it was not unmounted cleanly and has no journal; recent changes may be incomplete")
         }
         State::Orphans => Some(ORPHANS_NOTICE),
-        State::Clean | State::NotClean | State::JournalToBeReplayed => None,
+        // What ext4 does not know does not occur; what it replays needs no notice.
+        State::Clean
+        | State::NotClean
+        | State::JournalToBeReplayed
+        | State::JournalNotReplayable
+        | State::Hibernated => None,
     };
     states(raw, features).iter().filter_map(notice).map(ToOwned::to_owned).collect()
 }

@@ -9,6 +9,39 @@
 )]
 #![allow(dead_code, reason = "the reader that uses these parts follows")]
 
+mod attribute_list;
+mod boot;
 mod bytes;
+mod data;
+mod device;
+mod directory;
+mod file;
+mod file_name;
+mod filesystem;
 mod fixup;
+mod index;
+mod mft;
+mod name;
+mod options;
+mod record;
+mod runlist;
+mod space;
+mod standard_information;
+mod store;
+mod stream;
 mod time;
+mod upcase;
+mod volume_information;
+mod xattr;
+
+mod compression {
+    pub(crate) mod lznt1 {
+        pub(crate) fn decompress(_: &[u8], _: &mut [u8]) -> vfs::Result<()> {
+            Err(vfs::reader::corrupt("compression"))
+        }
+    }
+}
+
+pub use boot::{probe, probe_copy};
+pub use filesystem::Ntfs;
+pub use options::OpenOptions;

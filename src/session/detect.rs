@@ -10,6 +10,8 @@ pub(crate) enum Content {
     Ext,
     /// XFS.
     Xfs,
+    /// NTFS.
+    Ntfs,
     /// A part of a file system on another volume: there are no files in it.
     Companion {
         /// The name that `blkid` gives it.
@@ -62,7 +64,6 @@ const MEMBERS: &[Signature] = &[
 
 /// File systems of others.
 const FILE_SYSTEMS: &[Signature] = &[
-    signature(3, b"NTFS    ", "ntfs", "an NTFS file system"),
     signature(3, b"ReFS\0\0\0\0", "ReFS", "a ReFS file system"),
     signature(3, b"EXFAT   ", "exfat", "an exFAT file system"),
     signature(0x10040, b"_BHRfS_M", "btrfs", "a Btrfs file system"),
@@ -92,6 +93,9 @@ pub(crate) fn content(volume: &dyn ReadAt) -> Result<Content, ReadError> {
     if xfs::probe(volume)? {
         return Ok(Content::Xfs);
     }
+    if ntfs::probe(volume)? {
+        return Ok(Content::Ntfs);
+    }
     if let Some(found) = first_match(volume, FILE_SYSTEMS)? {
         return Ok(found);
     }
@@ -105,7 +109,10 @@ pub(crate) fn content(volume: &dyn ReadAt) -> Result<Content, ReadError> {
         return Ok(companion("xfs_external_log", "the log of an XFS file system on another volume"));
     }
     // Only where nothing else is: an overwritten file system may have left copies of its superblock behind.
-    Ok(if ext4::probe_copies(volume)? { Content::Ext } else { Content::Unknown })
+    if ext4::probe_copies(volume)? {
+        return Ok(Content::Ext);
+    }
+    Ok(if ntfs::probe_copy(volume)? { Content::Ntfs } else { Content::Unknown })
 }
 
 const fn companion(format: &'static str, name: &'static str) -> Content {

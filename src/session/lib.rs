@@ -24,6 +24,6 @@ pub use companion::{Companion, Position, Role};
 pub use error::{Error, ErrorKind};
 pub use lifecycle::{Action, EndReason, Event, Lifecycle};
 pub use open::{OpenOptions, OpenVolume, Opened, Progress, open};
-pub use reading::ReadingOptions;
+pub use reading::{ReadingOptions, WindowsOptions};
 pub use record::{Kept, Record, RecordedVolume, StateDir};
 pub use report::{DiskReport, FileSystemReport, PartitionReport, Report, VolumeReport, VolumeState};

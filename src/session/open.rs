@@ -246,7 +246,7 @@ fn describe(finding: &Finding) -> (Option<&'static str>, VolumeState) {
         }
         Ok(Content::Companion { format, name }) => (Some(format), VolumeState::NoFileSystem((*name).to_owned())),
         Ok(Content::Swap) => (Some("swap"), VolumeState::NoFileSystem("swap space".to_owned())),
-        Ok(Content::Unknown | Content::Ext | Content::Xfs) => {
+        Ok(Content::Unknown | Content::Ext | Content::Xfs | Content::Ntfs) => {
             (None, VolumeState::NoFileSystem("no file system was recognised".to_owned()))
         }
     }

@@ -14,8 +14,19 @@ pub struct ReadingOptions {
     pub replay: bool,
     /// Whether files that carry a hash tree (fs-verity) are checked against it when they are read.
     pub verify: bool,
+    /// How files of Windows are shown.
+    pub windows: WindowsOptions,
     /// What the user says of volumes that belong to file systems on others.
     pub companions: Vec<Companion>,
+}
+
+/// How files of Windows (NTFS) are shown.
+#[derive(Clone, Debug, Default)]
+pub struct WindowsOptions {
+    /// Whether short names are listed beside the long ones.
+    pub short_names: bool,
+    /// Whether streams are found as `file:stream` too.
+    pub stream_paths: bool,
 }
 
 /// A file system, if a volume holds one that is read.
@@ -32,6 +43,7 @@ pub(crate) fn open(content: Content, volume: &Volume, found: &Scan, options: &Re
     match content {
         Content::Ext => Some(ext4(volume, found, options)),
         Content::Xfs => Some(xfs(volume, found, options)),
+        Content::Ntfs => Some(ntfs(volume, options)),
         Content::Companion { .. } | Content::Foreign { .. } | Content::Swap | Content::Unknown => None,
     }
 }
@@ -74,4 +86,18 @@ fn xfs(volume: &Volume, found: &Scan, options: &ReadingOptions) -> Reading {
         description.state.extend(was_in_use.map(|_| State::JournalToBeReplayed));
     }
     Reading { format: "xfs", file_system: file_system.map(|fs| -> Arc<dyn FileSystem> { Arc::new(fs) }), description }
+}
+
+fn ntfs(volume: &Volume, options: &ReadingOptions) -> Reading {
+    let options = ntfs::OpenOptions {
+        replay: options.replay,
+        short_names: options.windows.short_names,
+        stream_paths: options.windows.stream_paths,
+    };
+    let file_system = ntfs::Ntfs::open_with(&volume.data, &options);
+    Reading {
+        format: "ntfs",
+        description: file_system.as_ref().ok().map(ntfs::Ntfs::describe),
+        file_system: file_system.map(|fs| -> Arc<dyn FileSystem> { Arc::new(fs) }),
+    }
 }

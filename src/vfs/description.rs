@@ -44,6 +44,10 @@ pub enum State {
     ErrorsRecorded,
     /// In use: what was written last is in the journal only.
     JournalToBeReplayed,
+    /// In use, and its journal cannot be replayed: it is shown as it lies on the disk.
+    JournalNotReplayable,
+    /// The system that used it sleeps (Windows, hibernated or shut down for a fast start), and has kept part of it in memory.
+    Hibernated,
     /// Files that were deleted or cut short while they were open, which has to be finished.
     Orphans,
 }
@@ -57,6 +61,8 @@ impl State {
             Self::NotClean => "not-clean",
             Self::ErrorsRecorded => "errors-recorded",
             Self::JournalToBeReplayed => "journal-to-be-replayed",
+            Self::JournalNotReplayable => "journal-not-replayable",
+            Self::Hibernated => "hibernated",
             Self::Orphans => "orphans",
         }
     }

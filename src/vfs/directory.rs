@@ -20,6 +20,9 @@ pub struct DirEntry<'a> {
     pub name: &'a [u8],
     /// The node it names.
     pub node: NodeId,
+    /// What tells the node from others that had its number before, where the directory itself says so
+    /// ([`crate::FileSystem::entry_attr`]).
+    pub generation: Option<u32>,
     /// Its type, where the directory itself says so.
     pub file_type: Option<FileType>,
     /// Where a listing goes on *after* this entry; greater than that of the entry before, never [`Cursor::START`].

@@ -22,6 +22,8 @@ pub enum ErrorKind {
     Unsupported,
     /// The contents are encrypted, and the key is not there.
     KeyMissing,
+    /// It is longer than the call can hand over: a stream as an extended attribute.
+    TooLarge,
     /// The disk could not be read.
     Io,
     /// The disk did not answer in time.

@@ -1,6 +1,6 @@
 //! The seam between the readers of on-disk formats and what shows them.
 
-use crate::{Acl, Attr, Cursor, DirEntry, Error, ErrorKind, FsInfo, NodeFlags, NodeId, Result};
+use crate::{Acl, Attr, Cursor, DirEntry, Error, ErrorKind, FsInfo, NodeFlags, NodeId, Result, Space};
 use std::ops::{ControlFlow, Range};
 
 /// Which data of a node: its main data, or a named stream (NTFS).
@@ -45,6 +45,9 @@ pub trait FileSystem: Send + Sync {
     /// The file system's own description.
     fn info(&self) -> FsInfo;
 
+    /// How much of it is used. What cannot be counted is 0.
+    fn space(&self) -> Space;
+
     /// The root directory.
     fn root(&self) -> NodeId;
 
@@ -59,6 +62,14 @@ pub trait FileSystem: Send + Sync {
     /// # Errors
     /// [`ErrorKind::NotFound`] for a node that is not in use, or what kept it from being read.
     fn attr(&self, node: NodeId) -> Result<Attr>;
+
+    /// The attributes of the node that an entry names, which is checked to be that node and no later one of its number.
+    ///
+    /// # Errors
+    /// The same as those of [`FileSystem::attr`], and [`ErrorKind::Corrupt`] for an entry that was left behind.
+    fn entry_attr(&self, entry: &DirEntry<'_>) -> Result<Attr> {
+        self.attr(entry.node)
+    }
 
     /// The flags of a node; `None` where the format has none.
     ///

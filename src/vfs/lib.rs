@@ -18,5 +18,5 @@ pub use description::{Description, History, State};
 pub use directory::{Cursor, DirEntry};
 pub use error::{Error, ErrorKind, Result};
 pub use file_system::{FileSystem, Segment, SegmentKind, Stream, StreamInfo};
-pub use info::FsInfo;
+pub use info::{FsInfo, Space};
 pub use kept::Kept;

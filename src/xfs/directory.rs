@@ -103,7 +103,7 @@ fn give<'a>(
         if next <= from || matches!(name, b"." | b"..") {
             continue;
         }
-        if each(DirEntry { name, node, file_type, next }).is_break() {
+        if each(DirEntry { name, node, generation: None, file_type, next }).is_break() {
             return Ok(ControlFlow::Break(()));
         }
     }

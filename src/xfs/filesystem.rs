@@ -174,29 +174,30 @@ impl Xfs {
             _ => Err(Error::new(ErrorKind::WrongType, "this is not a file with data")),
         }
     }
-
-    fn space(&self) -> Space {
-        let passes_on = self.inode(self.root()).is_ok_and(|root| root.flags & RTINHERIT != 0);
-        *self.space.get_or_init(|| Space::of(self, passes_on))
-    }
 }
 
 impl FileSystem for Xfs {
     fn info(&self) -> FsInfo {
         let superblock = &self.device.superblock;
-        let space = self.space();
         FsInfo {
             format: "xfs",
             label: superblock.label.clone(),
             uuid: Some(uuid::Uuid::from_bytes(superblock.uuid).to_string()),
             block_size: 1 << superblock.block_shift,
+            name_bytes_max: 255,
+            notices: superblock.notices.clone(),
+        }
+    }
+
+    fn space(&self) -> vfs::Space {
+        let passes_on = self.inode(self.root()).is_ok_and(|root| root.flags & RTINHERIT != 0);
+        let space = self.space.get_or_init(|| Space::of(self, passes_on));
+        vfs::Space {
             blocks: space.blocks,
             blocks_free: space.blocks_free,
             blocks_available: space.blocks_free,
             inodes: space.inodes,
             inodes_free: space.inodes_free,
-            name_bytes_max: 255,
-            notices: superblock.notices.clone(),
         }
     }
 

@@ -13,15 +13,15 @@ const SHOWN_MAX: usize = 64;
 
 /// The line for `statfs`, then one for each name, sorted by path.
 pub(crate) fn of(fs: &dyn FileSystem) -> Result<Vec<String>> {
-    let info = fs.info();
+    let (info, space) = (fs.info(), fs.space());
     let mut lines = vec![format!(
         "statfs\t{}\t{}\t{}\t{}\t{}\t{}\t{}",
         info.block_size,
-        info.blocks,
-        info.blocks_free,
-        info.blocks_available,
-        info.inodes,
-        info.inodes_free,
+        space.blocks,
+        space.blocks_free,
+        space.blocks_available,
+        space.inodes,
+        space.inodes_free,
         info.name_bytes_max
     )];
     lines.extend(tree(fs)?);

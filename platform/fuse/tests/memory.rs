@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 use std::sync::{Condvar, Mutex};
 use vfs::{
     Acl, AclEntry, AclPermissions, AclQualifier, Attr, Cursor, DirEntry, Error, ErrorKind, FileSystem, FileType,
-    FsInfo, NodeFlags, NodeId, PosixAcl, Result, Segment, SegmentKind, Stream, Timestamp,
+    FsInfo, NodeFlags, NodeId, PosixAcl, Result, Segment, SegmentKind, Space, Stream, Timestamp,
 };
 
 pub(super) const ROOT: NodeId = NodeId(2);
@@ -102,19 +102,11 @@ fn error(kind: ErrorKind) -> Error {
 
 impl FileSystem for Memory {
     fn info(&self) -> FsInfo {
-        FsInfo {
-            format: "memory",
-            label: None,
-            uuid: None,
-            block_size: 4096,
-            blocks: 1000,
-            blocks_free: 400,
-            blocks_available: 300,
-            inodes: 200,
-            inodes_free: 100,
-            name_bytes_max: 255,
-            notices: Vec::new(),
-        }
+        FsInfo { format: "memory", label: None, uuid: None, block_size: 4096, name_bytes_max: 255, notices: Vec::new() }
+    }
+
+    fn space(&self) -> Space {
+        Space { blocks: 1000, blocks_free: 400, blocks_available: 300, inodes: 200, inodes_free: 100 }
     }
 
     fn root(&self) -> NodeId {
@@ -166,6 +158,7 @@ impl FileSystem for Memory {
             for number in from.0..MANY_COUNT {
                 let name = number.to_string();
                 let entry = DirEntry {
+                    generation: None,
                     name: name.as_bytes(),
                     node: NodeId(MANY_FIRST + number),
                     file_type: Some(FileType::Regular),
@@ -178,7 +171,7 @@ impl FileSystem for Memory {
             return Ok(());
         }
         for (index, (name, node)) in (1..).zip(NAMES).skip(from.0 as usize) {
-            if each(DirEntry { name, node, file_type: None, next: Cursor(index) }).is_break() {
+            if each(DirEntry { name, node, generation: None, file_type: None, next: Cursor(index) }).is_break() {
                 break;
             }
         }

@@ -87,7 +87,7 @@ fn small_metadata(sound: &Sound) -> Vec<Range<u64>> {
     let disk = Arc::new(Disk::new(&sound.image));
     let fs = Ext4::open(disk.clone()).unwrap();
     let mut found = Vec::new();
-    for node in (11..=fs.info().inodes).map(NodeId) {
+    for node in (11..=fs.space().inodes).map(NodeId) {
         let Ok(attr) = fs.attr(node) else { continue };
         disk.take_seen();
         let _ = (fs.xattrs(node), segments(&fs, node, attr.size));

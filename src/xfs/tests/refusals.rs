@@ -215,11 +215,11 @@ fn a_leaf_that_lost_an_extent_is_noticed_also_without_checksums() {
 #[test]
 fn damaged_headers_of_groups_count_nothing() {
     use vfs::FileSystem;
-    let sound = Xfs::open(Arc::new(Disk::new(&DEFAULT))).unwrap().info();
+    let sound = Xfs::open(Arc::new(Disk::new(&DEFAULT))).unwrap().space();
     let free_blocks = SECTOR as u64 + 52;
     let btree_blocks = SECTOR as u64 + 60;
     for at in [free_blocks, btree_blocks] {
         let fs = Xfs::open(Arc::new(Disk::new(&DEFAULT).with(at, [0, 0, 9, 9]))).unwrap();
-        assert_eq!((fs.info().blocks_free, fs.info().inodes_free), (sound.blocks_free, sound.inodes_free), "{at}");
+        assert_eq!((fs.space().blocks_free, fs.space().inodes_free), (sound.blocks_free, sound.inodes_free), "{at}");
     }
 }
