@@ -20,6 +20,7 @@ mod file_name;
 mod filesystem;
 mod fixup;
 mod index;
+mod log;
 mod mft;
 mod name;
 mod options;

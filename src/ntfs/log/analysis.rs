@@ -76,7 +76,7 @@ impl Freed {
 }
 
 /// The state at the end of the log; `None` when NTFS never wrote a checkpoint: the volume was just formatted.
-pub(super) fn analyze(reader: &Reader, checkpoint: &Checkpoint, memory: &mut Memory) -> Result<Option<State>> {
+pub(super) fn analyze(reader: &Reader<'_>, checkpoint: &Checkpoint, memory: &mut Memory) -> Result<Option<State>> {
     if checkpoint.restart == Lsn::NONE {
         return Ok(None);
     }
@@ -91,7 +91,10 @@ pub(super) fn analyze(reader: &Reader, checkpoint: &Checkpoint, memory: &mut Mem
     let mut state = tables.load(reader, memory)?;
     let start = if tables.start == Lsn::NONE { restart.lsn } else { tables.start };
     if start > restart.lsn || start < checkpoint.oldest {
-        return Err(corrupt(format!("the log is damaged: a checkpoint at {:#x} began at {:#x}", restart.lsn.0, start.0)));
+        return Err(corrupt(format!(
+            "the log is damaged: a checkpoint at {:#x} began at {:#x}",
+            restart.lsn.0, start.0
+        )));
     }
     let mut take = |record: &Record| {
         // The tables hold what the record says with which the checkpoint began.
@@ -149,7 +152,7 @@ impl Tables {
         })
     }
 
-    fn load(&self, reader: &Reader, memory: &mut Memory) -> Result<State> {
+    fn load(&self, reader: &Reader<'_>, memory: &mut Memory) -> Result<State> {
         let mut state = State {
             dirty: DirtyClusters::default(),
             transactions: BTreeMap::new(),
@@ -181,7 +184,7 @@ impl Tables {
 
 /// The entries of the table in the record with this number. Its length there has 16 bits, which a large table does not fit:
 /// it goes on to the end of the record.
-fn read_table<T>(reader: &Reader, lsn: Lsn, parse: &dyn Fn(&[u8]) -> Option<Vec<T>>) -> Result<Vec<T>> {
+fn read_table<T>(reader: &Reader<'_>, lsn: Lsn, parse: &dyn Fn(&[u8]) -> Option<Vec<T>>) -> Result<Vec<T>> {
     let record = reader.read(lsn)?;
     let offset = u16_at(&record.body, 4).map_or(0, usize::from);
     record
@@ -244,7 +247,7 @@ impl State {
         Ok(())
     }
 
-    fn take_transaction(&mut self, record: &Record, action: &Action, memory: &mut Memory) -> Result<()> {
+    fn take_transaction(&mut self, record: &Record, action: &Action<'_>, memory: &mut Memory) -> Result<()> {
         use std::collections::btree_map::Entry;
         let redo = action.redo()?;
         if redo == Operation::ForgetTransaction {
@@ -268,7 +271,7 @@ impl State {
         Ok(())
     }
 
-    fn free(&mut self, action: &Action, memory: &mut Memory) -> Result<()> {
+    fn free(&mut self, action: &Action<'_>, memory: &mut Memory) -> Result<()> {
         let ranges = action.redo_data.bytes().ok_or_else(|| damaged(action))?;
         for range in ranges.chunks_exact(0x10) {
             let (first, count) = u64_at(range, 0).zip(u64_at(range, 8)).ok_or_else(|| damaged(action))?;
@@ -280,7 +283,7 @@ impl State {
     }
 }
 
-fn damaged(action: &Action) -> Error {
+fn damaged(action: &Action<'_>) -> Error {
     corrupt(format!("the log is damaged: record {:#x} makes no sense", action.lsn.0))
 }
 

@@ -9,7 +9,7 @@ pub(super) fn put(record: &mut [u8], at: usize, bytes: &[u8]) -> Option<()> {
 }
 
 /// Puts data to `at`.
-pub(super) fn put_data(record: &mut [u8], at: usize, data: Data) -> Option<()> {
+pub(super) fn put_data(record: &mut [u8], at: usize, data: Data<'_>) -> Option<()> {
     data.write(0, record.get_mut(at..at.checked_add(data.len())?)?);
     Some(())
 }

@@ -41,7 +41,7 @@ pub(super) fn is_sound(record: &[u8]) -> bool {
 }
 
 /// Does an operation on a record; `None` when it does not fit.
-pub(super) fn change(record: &mut [u8], operation: FileOperation, change: Change) -> Option<()> {
+pub(super) fn change(record: &mut [u8], operation: FileOperation, change: Change<'_>) -> Option<()> {
     if operation == FileOperation::Initialize {
         put_data(record, change.at, Data::Bytes(change.data.bytes()?))?;
         return is_sound(record).then_some(());
@@ -72,7 +72,8 @@ pub(super) fn change(record: &mut [u8], operation: FileOperation, change: Change
 /// Where the attributes end: where their end is marked.
 fn end_of(record: &[u8]) -> Option<usize> {
     let used = index(u32_at(record, USED)?);
-    let is_record = record.starts_with(b"FILE") && index(u32_at(record, TOTAL)?) == record.len() && used <= record.len();
+    let is_record =
+        record.starts_with(b"FILE") && index(u32_at(record, TOTAL)?) == record.len() && used <= record.len();
     let mut at = usize::from(u16_at(record, FIRST_ATTRIBUTE)?);
     (is_record && at & 7 == 0 && at >= NEXT_ID).then_some(())?;
     loop {
@@ -127,7 +128,7 @@ fn deallocate(record: &mut [u8]) -> Option<()> {
     put(record, SEQUENCE, &sequence.wrapping_add(1).max(1).to_le_bytes())
 }
 
-fn create(record: &mut [u8], change: Change) -> Option<()> {
+fn create(record: &mut [u8], change: Change<'_>) -> Option<()> {
     walk_to(record, change.at)?;
     let new = change.data.bytes()?;
     let size = attribute(new, 0, new.len())?;
@@ -167,7 +168,7 @@ fn resize_at(record: &mut [u8], at: usize, old: usize, new: usize) -> Option<()>
 
 /// A value in the record, or a part of it up to its end. `ntfs3` refuses values that grow past their attribute, which
 /// Windows does all the time: `$STANDARD_INFORMATION` grows from 48 to 72 bytes when a file gets its security id.
-fn update_value(record: &mut [u8], change: Change) -> Option<()> {
+fn update_value(record: &mut [u8], change: Change<'_>) -> Option<()> {
     let size = find(record, change.at)?;
     let end = change.in_attribute.checked_add(change.data.len())?;
     if change.data.len() != change.other_len {
@@ -189,7 +190,7 @@ fn resize_attribute(record: &mut [u8], at: usize, size: usize, end: usize) -> Op
     put_u32(record, at.checked_add(4)?, new)
 }
 
-fn update_pairs(record: &mut [u8], change: Change) -> Option<()> {
+fn update_pairs(record: &mut [u8], change: Change<'_>) -> Option<()> {
     let size = find(record, change.at)?;
     let pairs_at = usize::from(u16_at(record, change.at.checked_add(0x20)?)?);
     let is_resident = record.get(change.at.checked_add(8)?) == Some(&0);
@@ -223,7 +224,7 @@ fn clusters(pairs: &[u8]) -> Option<u64> {
 
 /// Sizes of an attribute that is not resident: allocated, initialized, and of its data; and for compressed and sparse ones
 /// how much they really take.
-fn set_sizes(record: &mut [u8], change: Change) -> Option<()> {
+fn set_sizes(record: &mut [u8], change: Change<'_>) -> Option<()> {
     find(record, change.at)?;
     let is_resident = record.get(change.at.checked_add(8)?) == Some(&0);
     let sizes = change.data.bytes().filter(|sizes| !is_resident && matches!(length(sizes), 0x18 | 0x20))?;
@@ -240,7 +241,7 @@ fn set_sizes(record: &mut [u8], change: Change) -> Option<()> {
 }
 
 /// Operations on the root of an index, whose attribute grows and shrinks with it.
-fn root(record: &mut [u8], operation: IndexOperation, change: Change) -> Option<()> {
+fn root(record: &mut [u8], operation: IndexOperation, change: Change<'_>) -> Option<()> {
     let size = find(record, change.at)?;
     let is_root = u32_at(record, change.at)? == INDEX_ROOT && record.get(change.at.checked_add(8)?) == Some(&0);
     let value_at = usize::from(u16_at(record, change.at.checked_add(0x14)?)?);

@@ -6,7 +6,7 @@
 //! it. From time to time a checkpoint notes what is open, changed in memory and unfinished ([`table`]). The replay takes
 //! three passes, as Windows does it (ARIES): the analysis brings these tables to the end of the log ([`analysis`], [`dirty`]);
 //! then all changes that may be missing are done again, and those of transactions that did not end are undone ([`passes`]).
-//! What is changed ([`target`]) are records of the MFT ([`file`]), blocks of indexes ([`block`], [`node`]) and plain bytes;
+//! What is changed ([`target`]) are records of the MFT ([`file`]), blocks of indexes ([`index_block`], [`node`]) and plain bytes;
 //! records and blocks carry the number of the last log record that they have.
 //!
 //! A log that cannot be replayed to its end changes nothing at all: the volume opens as it lies, and says so. An operation
@@ -16,10 +16,10 @@
 //! Sources: Linux `fs/ntfs3/fslog.c`, `ntfsprogs/playlog.c` of ntfs-3g, `LogFile.py` of dfir_ntfs, and logs of Windows 10.
 
 mod analysis;
-mod block;
 mod dirty;
 mod edit;
 mod file;
+mod index_block;
 mod lsn;
 mod node;
 mod operation;
@@ -51,7 +51,9 @@ pub(crate) enum Outcome {
     Clean,
     Replayed(Replayed),
     /// It holds changes, or may hold some, that could not be done. The volume is as it lies.
-    NotReplayable { reason: String },
+    NotReplayable {
+        reason: String,
+    },
 }
 
 /// What a replay changed.
@@ -107,7 +109,7 @@ pub(crate) fn replay(
     }
 }
 
-fn replay_within(volume: &Arc<dyn ReadAt>, geometry: &Geometry, log: &Source, memory_bytes: usize) -> Result<Outcome> {
+fn replay_within(volume: &Arc<dyn ReadAt>, geometry: &Geometry, log: &Source<'_>, memory_bytes: usize) -> Result<Outcome> {
     let Restart::InUse(checkpoint) = Restart::read(log)? else { return Ok(Outcome::Clean) };
     let mut memory = Memory::new(memory_bytes);
     let reader = Reader::new(Pages::new(log, checkpoint.layout)?, checkpoint.layout);

@@ -63,13 +63,7 @@ impl Node {
     }
 
     /// Does one of the operations that leave the size of the entry at `at` as it is.
-    pub(super) fn change(
-        self,
-        bytes: &mut [u8],
-        end: usize,
-        at: usize,
-        change: (IndexOperation, Data),
-    ) -> Option<()> {
+    pub(super) fn change(self, bytes: &mut [u8], end: usize, at: usize, change: (IndexOperation, Data<'_>)) -> Option<()> {
         let size = self.find(bytes, end, at)?;
         let (operation, data) = change;
         let (place, room) = match operation {
@@ -95,7 +89,7 @@ impl Node {
     }
 
     /// Puts a new entry before the one at `at`; `used` is where what moves with it ends. Returns the size of the entry.
-    pub(super) fn add(self, bytes: &mut [u8], span: Span, at: usize, data: Data) -> Option<usize> {
+    pub(super) fn add(self, bytes: &mut [u8], span: Span, at: usize, data: Data<'_>) -> Option<usize> {
         self.find(bytes, span.end, at)?;
         let new = data.bytes()?;
         let (size, _) = entry(new, 0, new.len())?;
@@ -115,7 +109,7 @@ impl Node {
     }
 
     /// Replaces everything from the entry at `at` on.
-    pub(super) fn write_end(self, bytes: &mut [u8], end: usize, at: usize, data: Data) -> Option<()> {
+    pub(super) fn write_end(self, bytes: &mut [u8], end: usize, at: usize, data: Data<'_>) -> Option<()> {
         self.find(bytes, end, at)?;
         let used = at.checked_add(data.bytes()?.len())?.checked_sub(self.header)?;
         (used <= index(u32_at(bytes, self.header.checked_add(8)?)?)).then_some(())?;

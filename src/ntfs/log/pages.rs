@@ -44,13 +44,8 @@ pub(super) struct Pages<'a> {
 
 impl<'a> Pages<'a> {
     pub(super) fn new(log: &'a Source<'a>, layout: LogLayout) -> Result<Self> {
-        let mut pages = Self {
-            log,
-            layout,
-            copies: BTreeMap::new(),
-            chunks: Kept::new(CHUNKS_MAX),
-            pages: Kept::new(PAGES_MAX),
-        };
+        let mut pages =
+            Self { log, layout, copies: BTreeMap::new(), chunks: Kept::new(CHUNKS_MAX), pages: Kept::new(PAGES_MAX) };
         for number in 2..layout.first_page {
             let Some((page, place)) = pages.raw(number)?.and_then(|raw| copy(&layout, raw)) else { continue };
             match pages.copies.get(&place) {

@@ -18,7 +18,7 @@ const HINTED_SHIFT_MAX: u32 = 16;
 const HINTS_MAX: usize = 1 << 16;
 
 /// Does it all.
-pub(super) fn replay(reader: &Reader, checkpoint: &Checkpoint, state: &State, target: &mut Target) -> Result<Summary> {
+pub(super) fn replay(reader: &Reader<'_>, checkpoint: &Checkpoint, state: &State, target: &mut Target<'_>) -> Result<Summary> {
     hint(state, target);
     let mut summary = Summary::default();
     if let Some(oldest) = state.dirty.oldest() {
@@ -44,7 +44,7 @@ pub(super) fn replay(reader: &Reader, checkpoint: &Checkpoint, state: &State, ta
 }
 
 /// Says which clusters will be read.
-fn hint(state: &State, target: &Target) {
+fn hint(state: &State, target: &Target<'_>) {
     let shift = target.geometry.cluster_shift;
     if shift > HINTED_SHIFT_MAX {
         return;
@@ -56,7 +56,7 @@ fn hint(state: &State, target: &Target) {
 }
 
 /// Does a record again, if the volume may lack it. Returns whether that changed anything.
-fn redo(state: &State, record: &Record, target: &mut Target) -> Result<bool> {
+fn redo(state: &State, record: &Record, target: &mut Target<'_>) -> Result<bool> {
     let action = Action::parse(record)?;
     if action.lcns.is_empty() {
         return Ok(false);
@@ -82,12 +82,7 @@ fn redo(state: &State, record: &Record, target: &mut Target) -> Result<bool> {
 }
 
 /// Undoes a transaction from its last record on. Returns how many records that took.
-fn undo_all(
-    reader: &Reader,
-    state: &State,
-    target: &mut Target,
-    (transaction, last): (u32, Lsn),
-) -> Result<u64> {
+fn undo_all(reader: &Reader<'_>, state: &State, target: &mut Target<'_>, (transaction, last): (u32, Lsn)) -> Result<u64> {
     let (mut lsn, mut undone) = (last, 0_u64);
     while lsn != Lsn::NONE {
         let record = reader.read(lsn)?;
@@ -104,7 +99,7 @@ fn undo_all(
 
 /// Undoes a record. What it changed is where the log last saw it, or where the record says if that was before the last
 /// checkpoint and its clusters were not freed since.
-fn undo(state: &State, record: &Record, target: &mut Target) -> Result<bool> {
+pub(super) fn undo(state: &State, record: &Record, target: &mut Target<'_>) -> Result<bool> {
     let action = Action::parse(record)?;
     let operation = action.undo()?;
     if !operation.is_on_volume() {
@@ -112,7 +107,10 @@ fn undo(state: &State, record: &Record, target: &mut Target) -> Result<bool> {
     }
     let index = u32::from(action.target);
     let Some((opening, attribute)) = state.openings.at(index, record.lsn) else {
-        return Err(corrupt(format!("record {:#x} of the log changes attribute {index:#x}, which nobody opened", record.lsn.0)));
+        return Err(corrupt(format!(
+            "record {:#x} of the log changes attribute {index:#x}, which nobody opened",
+            record.lsn.0
+        )));
     };
     let own = |vcn: u64| {
         let number = usize::try_from(vcn.checked_sub(action.vcn)?).ok()?;

@@ -111,7 +111,10 @@ impl<'a> Reader<'a> {
             let Some(found) = &*self.pages.page(page)? else { continue };
             let (count, place) = found.transfer;
             if found.last >= end && (place != position || place > count) {
-                return Err(corrupt(format!("the log is damaged: a page is missing at {:#x}, where it goes on", end.0)));
+                return Err(corrupt(format!(
+                    "the log is damaged: a page is missing at {:#x}, where it goes on",
+                    end.0
+                )));
             }
         }
         Ok(())
@@ -119,7 +122,9 @@ impl<'a> Reader<'a> {
 
     fn find(&self, lsn: Lsn) -> Result<Found> {
         let Some((number, at)) = self.layout.place(lsn) else { return Ok(Found::Damaged) };
-        let Some(page) = &*self.pages.page(number)? else { return Ok(Found::End(number, self.position_after(number)?)) };
+        let Some(page) = &*self.pages.page(number)? else {
+            return Ok(Found::End(number, self.position_after(number)?));
+        };
         if page.last < lsn {
             return Ok(Found::End(number, self.position_after(number)?));
         }
@@ -141,7 +146,8 @@ impl<'a> Reader<'a> {
 
     fn body(&self, mut number: u64, at: usize, first: &Page, header: &Header) -> Result<Found> {
         let damaged = Ok(Found::Damaged);
-        if header.length > BODY_MAX || u64::try_from(header.length).is_ok_and(|bytes| bytes >= self.layout.ring_bytes()) {
+        if header.length > BODY_MAX || u64::try_from(header.length).is_ok_and(|bytes| bytes >= self.layout.ring_bytes())
+        {
             return damaged;
         }
         let Some(kind) = header.kind() else { return damaged };

@@ -54,7 +54,7 @@ struct RestartPage {
 
 impl Restart {
     /// Reads both pages and takes the newer one that is whole.
-    pub(super) fn read(log: &Source) -> Result<Self> {
+    pub(super) fn read(log: &Source<'_>) -> Result<Self> {
         if log.bytes > LOG_BYTES_MAX {
             return Err(corrupt(format!("the log has {} bytes, and none has more than 4 GiB", log.bytes)));
         }
@@ -89,7 +89,7 @@ enum Found {
 }
 
 /// The second page when the first cannot say where it is: it follows it.
-fn second_page(log: &Source) -> Result<Found> {
+fn second_page(log: &Source<'_>) -> Result<Found> {
     let mut at = PAGE_BYTES_MIN;
     let mut seen = Found::Other;
     while at <= PAGE_BYTES_MAX {
@@ -103,7 +103,7 @@ fn second_page(log: &Source) -> Result<Found> {
     Ok(seen)
 }
 
-fn page_at(log: &Source, at: u64) -> Result<Found> {
+fn page_at(log: &Source<'_>, at: u64) -> Result<Found> {
     if at.saturating_add(u64::try_from(PAGE_BYTES_MIN).unwrap_or(u64::MAX)) > log.bytes {
         return Ok(Found::Other);
     }
@@ -135,7 +135,7 @@ struct Area {
     restart: Restart,
 }
 
-fn area(log: &Source, page: &RestartPage) -> Result<Area> {
+fn area(log: &Source<'_>, page: &RestartPage) -> Result<Area> {
     let damaged = || corrupt("the restart page of the log is damaged");
     if page.is_chkdsk {
         return Ok(Area { lsn: u64_at(&page.bytes, 8).ok_or_else(damaged)?, restart: Restart::Clean });
@@ -166,7 +166,7 @@ fn area(log: &Source, page: &RestartPage) -> Result<Area> {
 }
 
 /// Sizes and places, checked.
-fn layout(log: &Source, page: &RestartPage, area: &[u8]) -> Result<LogLayout> {
+fn layout(log: &Source<'_>, page: &RestartPage, area: &[u8]) -> Result<LogLayout> {
     let damaged = || corrupt("the restart page of the log is damaged");
     let (minor, major) = (u16_at(&page.bytes, 0x1A), u16_at(&page.bytes, 0x1C));
     let (minor, major) = minor.zip(major).ok_or_else(damaged)?;

@@ -164,29 +164,33 @@ mod tests {
 
     #[test]
     fn open_attributes_of_both_layouts_are_told_apart_by_type_and_file() {
-        let v1 = table(0x28, &[
-            entry(0x28, &[(8, 0x80), (0x10, 0), (0x14, 0x1_0000)]),
-            vec![0; 0x28],
-            entry(0x28, &[(8, 0xA0), (4, 4096), (0x10, 5)]),
-            entry(0x28, &[(8, 0xB0), (0x10, 0)]),
-        ]);
+        let v1 = table(
+            0x28,
+            &[
+                entry(0x28, &[(8, 0x80), (0x10, 0), (0x14, 0x1_0000)]),
+                vec![0; 0x28],
+                entry(0x28, &[(8, 0xA0), (4, 4096), (0x10, 5)]),
+                entry(0x28, &[(8, 0xB0), (0x10, 0)]),
+            ],
+        );
         let found = OpenAttribute::table(&v1, TableVersion::V1).unwrap();
-        assert_eq!(found, [
-            (0x18, OpenAttribute::Mft),
-            (0x68, OpenAttribute::Index(4096)),
-            (0x90, OpenAttribute::Other)
-        ]);
-        let v0 = table(0x2C, &[
-            entry(0x2C, &[(0x1C, 0x80), (8, 0)]),
-            entry(0x2C, &[(0x1C, 0xA0), (0x28, 2048)]),
-            entry(0x2C, &[(0x1C, 0x80), (8, 4)]),
-        ]);
+        assert_eq!(
+            found,
+            [(0x18, OpenAttribute::Mft), (0x68, OpenAttribute::Index(4096)), (0x90, OpenAttribute::Other)]
+        );
+        let v0 = table(
+            0x2C,
+            &[
+                entry(0x2C, &[(0x1C, 0x80), (8, 0)]),
+                entry(0x2C, &[(0x1C, 0xA0), (0x28, 2048)]),
+                entry(0x2C, &[(0x1C, 0x80), (8, 4)]),
+            ],
+        );
         let found = OpenAttribute::table(&v0, TableVersion::V0).unwrap();
-        assert_eq!(found, [
-            (0x18, OpenAttribute::Mft),
-            (0x44, OpenAttribute::Index(2048)),
-            (0x70, OpenAttribute::Other)
-        ]);
+        assert_eq!(
+            found,
+            [(0x18, OpenAttribute::Mft), (0x44, OpenAttribute::Index(2048)), (0x70, OpenAttribute::Other)]
+        );
         assert_eq!(OpenAttribute::table(&v1, TableVersion::V0), None);
     }
 

@@ -1,9 +1,9 @@
 //! What a record changes on the volume: it is read from where its clusters are, changed, and kept in memory with a new update
 //! sequence (`do_action` of Linux `fs/ntfs3/fslog.c`).
 
-use super::block;
 use super::edit::{put, put_data};
 use super::file::{self, Change};
+use super::index_block;
 use super::lsn::Lsn;
 use super::operation::{Action, Data, FileOperation, Operation};
 use super::table::OpenAttribute;
@@ -59,22 +59,23 @@ impl Step<'_> {
 
 impl Target<'_> {
     /// Does what `step` says. Returns whether that changed anything.
-    pub(super) fn apply(&mut self, step: &Step) -> Result<bool> {
+    pub(super) fn apply(&mut self, step: &Step<'_>) -> Result<bool> {
         match (step.operation, step.attribute) {
             (Operation::File(operation), OpenAttribute::Mft) => self.file(step, operation),
             (Operation::Index(operation), OpenAttribute::Index(bytes)) => {
-                let change: IndexChange = &|block, action| {
+                let change: IndexChange<'_> = &|block, action| {
                     let fits = action.record_offset == 0;
-                    fits.then(|| block::change(block, operation, action.attribute_offset, step.data)).flatten()
+                    fits.then(|| index_block::change(block, operation, action.attribute_offset, step.data)).flatten()
                 };
                 self.block(step, bytes, false, change)
             }
             (Operation::UpdateNonresidentValue, OpenAttribute::Index(bytes)) => {
                 // The whole block, as it is when it is new, is written without regard to what was there.
-                let is_new = step.action.record_offset == 0 && step.data.bytes().is_some_and(|data| data.starts_with(b"INDX"));
-                let change: IndexChange = &|block, action| {
+                let is_new =
+                    step.action.record_offset == 0 && step.data.bytes().is_some_and(|data| data.starts_with(b"INDX"));
+                let change: IndexChange<'_> = &|block, action| {
                     put_data(block, action.record_offset, step.data)?;
-                    block::is_sound(block).then_some(())
+                    index_block::is_sound(block).then_some(())
                 };
                 self.block(step, bytes, is_new, change)
             }
@@ -87,7 +88,7 @@ impl Target<'_> {
         }
     }
 
-    fn file(&mut self, step: &Step, operation: FileOperation) -> Result<bool> {
+    fn file(&mut self, step: &Step<'_>, operation: FileOperation) -> Result<bool> {
         let bytes = self.geometry.record_bytes;
         let at = self.start(step)?;
         let number = at.checked_div(bytes.into()).ok_or_else(|| step.does_not_fit())?;
@@ -125,7 +126,7 @@ impl Target<'_> {
         self.volume.write(sector, &old, record, self.memory)
     }
 
-    fn block(&mut self, step: &Step, bytes: u32, is_new: bool, change: IndexChange) -> Result<bool> {
+    fn block(&mut self, step: &Step<'_>, bytes: u32, is_new: bool, change: IndexChange<'_>) -> Result<bool> {
         let is_size = bytes.is_power_of_two() && (512..=crate::boot::INDEX_BYTES_MAX).contains(&bytes);
         if !is_size {
             return Err(step.does_not_fit());
@@ -146,7 +147,7 @@ impl Target<'_> {
     /// Changes something with an update sequence and an LSN. Returns what it is then, `None` when it was left alone.
     fn structure(
         &mut self,
-        step: &Step,
+        step: &Step<'_>,
         structure: &Structure,
         change: &dyn Fn(&mut [u8]) -> Option<()>,
     ) -> Result<Option<Vec<u8>>> {
@@ -184,7 +185,7 @@ impl Target<'_> {
         Ok(Some(new))
     }
 
-    fn bits(&mut self, step: &Step, is_set: bool) -> Result<bool> {
+    fn bits(&mut self, step: &Step<'_>, is_set: bool) -> Result<bool> {
         let range = step.data.bytes().filter(|data| data.len() == 8).ok_or_else(|| step.does_not_fit())?;
         let first = u32_at(range, 0).map_or(0, index);
         let count = u32_at(range, 4).map_or(0, index);
@@ -206,7 +207,7 @@ impl Target<'_> {
     }
 
     /// Changes bytes of an attribute that has neither update sequences nor LSNs: once more is the same as once.
-    fn raw(&mut self, step: &Step, skip: usize, count: usize, change: &dyn Fn(&mut [u8])) -> Result<bool> {
+    fn raw(&mut self, step: &Step<'_>, skip: usize, count: usize, change: &dyn Fn(&mut [u8])) -> Result<bool> {
         if step.action.attribute_offset != 0 {
             return Err(step.does_not_fit());
         }
@@ -229,14 +230,14 @@ impl Target<'_> {
     }
 
     /// Where in its attribute the record or block begins that is changed.
-    fn start(&self, step: &Step) -> Result<u64> {
+    fn start(&self, step: &Step<'_>) -> Result<u64> {
         let cluster_bytes = 1_u64 << self.geometry.cluster_shift;
         let start = step.action.vcn.checked_mul(cluster_bytes);
         start.and_then(|start| start.checked_add(step.action.cluster_offset)).ok_or_else(|| step.does_not_fit())
     }
 
     /// Where `count` bytes of the attribute are.
-    fn pieces(&self, step: &Step, mut at: u64, mut count: usize) -> Result<Vec<Piece>> {
+    fn pieces(&self, step: &Step<'_>, mut at: u64, mut count: usize) -> Result<Vec<Piece>> {
         let cluster_bytes = 1_u64 << self.geometry.cluster_shift;
         let mut pieces = Vec::new();
         while count > 0 {
@@ -286,7 +287,7 @@ impl Target<'_> {
 }
 
 /// What an operation does to a block.
-type IndexChange<'a> = &'a dyn Fn(&mut [u8], &Action) -> Option<()>;
+type IndexChange<'a> = &'a dyn Fn(&mut [u8], &Action<'_>) -> Option<()>;
 
 /// Something with an update sequence.
 struct Structure {
@@ -307,4 +308,3 @@ fn has_number(record: &[u8], number: u64) -> Option<bool> {
     let has_it = usize::from(u16_at(record, 4)?) >= NUMBER.checked_add(4)?;
     Some(!has_it || u64::from(u32_at(record, NUMBER)?) == number & u64::from(u32::MAX))
 }
-

@@ -13,7 +13,7 @@ pub(super) fn is_sound(block: &[u8]) -> bool {
 }
 
 /// Does an operation on the entry at `at` of a block; `None` when it does not fit.
-pub(super) fn change(block: &mut [u8], operation: IndexOperation, at: usize, data: Data) -> Option<()> {
+pub(super) fn change(block: &mut [u8], operation: IndexOperation, at: usize, data: Data<'_>) -> Option<()> {
     if !is_sound(block) {
         return None;
     }
