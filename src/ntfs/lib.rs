@@ -22,6 +22,7 @@ mod filesystem;
 mod fixup;
 mod index;
 mod interix;
+mod log;
 mod mft;
 mod name;
 mod options;
