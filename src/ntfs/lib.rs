@@ -12,6 +12,7 @@
 mod attribute_list;
 mod boot;
 mod bytes;
+pub mod compression;
 mod data;
 mod device;
 mod directory;
@@ -32,15 +33,8 @@ mod stream;
 mod time;
 mod upcase;
 mod volume_information;
+mod wof;
 mod xattr;
-
-mod compression {
-    pub(crate) mod lznt1 {
-        pub(crate) fn decompress(_: &[u8], _: &mut [u8]) -> vfs::Result<()> {
-            Err(vfs::reader::corrupt("compression"))
-        }
-    }
-}
 
 pub use boot::{probe, probe_copy};
 pub use filesystem::Ntfs;
