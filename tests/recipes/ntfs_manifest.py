@@ -125,8 +125,7 @@ class Driver:
         flags = self.flags(path)
         times, raw_times = self.times(path, st)
         if kind == "f":
-            # Resident data takes no cluster; ntfs-3g counts one block.
-            size, blocks = st.st_size, st.st_blocks if st.st_blocks > 1 else UNTOLD
+            size, blocks = st.st_size, st.st_blocks
             # With efs_raw a file is as long as its backup.
             size, digest = (UNTOLD, "encrypted") if flags & ENCRYPTED else (size, self.digest(path, size))
         elif kind == "l":
@@ -136,6 +135,9 @@ class Driver:
         elif kind in "cb":
             device = "%d:%d" % (os.major(st.st_rdev), os.minor(st.st_rdev))
         windows = self.windows(path)
+        if kind in "ps" and windows[ATTRIBUTES.index("reparse_data")] == "-":
+            # Any file of no or one byte with the attribute `system` is one to ntfs-3g, as it was to Interix.
+            kind = size = blocks = digest = UNTOLD
         # ntfs-3g counts short names as links.
         links = st.st_nlink if windows[0] in "-?" else UNTOLD
         fields = [shown(name), st.st_ino, kind, links, size, blocks, *times, device, target, digest, "%x" % flags,
@@ -177,8 +179,13 @@ class Kernel(Driver):
             return None
 
     def windows(self, path):
-        security = attribute(path, "system.ntfs_security")
-        told = {"acl": "-" if security is None else value(security)}
+        try:
+            security = attribute(path, "system.ntfs_security")
+            told = {"acl": "-" if security is None else value(security)}
+        except OSError as error:
+            # It reads nothing but $Secure.
+            print(error, file=sys.stderr)
+            told = {}
         return [told.get(name, UNTOLD) for name in ATTRIBUTES]
 
     def streams(self, path, flags):

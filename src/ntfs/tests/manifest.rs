@@ -76,7 +76,7 @@ fn line(fs: &dyn FileSystem, path: &[u8], node: NodeId) -> Result<String> {
         kind(&attr).to_owned(),
         attr.links.to_string(),
         if is_file { attr.size.to_string() } else { dash() },
-        if is_file { (attr.allocated / 512).to_string() } else { dash() },
+        if is_file { attr.allocated.div_ceil(512).to_string() } else { dash() },
         time(attr.accessed),
         time(attr.modified),
         time(attr.changed),
