@@ -3,10 +3,11 @@
 #[path = "../../tests/readers/manifest.rs"]
 #[allow(dead_code, reason = "NTFS has more to show, in words of its own")]
 mod common;
+mod dirty;
 #[path = "../../tests/readers/file_disk.rs"]
 mod file_disk;
+mod fixture;
 #[path = "../../tests/readers/fixtures.rs"]
 pub(crate) mod fixtures;
-mod fixture;
 mod live;
 mod manifest;
