@@ -109,7 +109,12 @@ pub(crate) fn replay(
     }
 }
 
-fn replay_within(volume: &Arc<dyn ReadAt>, geometry: &Geometry, log: &Source<'_>, memory_bytes: usize) -> Result<Outcome> {
+fn replay_within(
+    volume: &Arc<dyn ReadAt>,
+    geometry: &Geometry,
+    log: &Source<'_>,
+    memory_bytes: usize,
+) -> Result<Outcome> {
     let Restart::InUse(checkpoint) = Restart::read(log)? else { return Ok(Outcome::Clean) };
     let mut memory = Memory::new(memory_bytes);
     let reader = Reader::new(Pages::new(log, checkpoint.layout)?, checkpoint.layout);
@@ -121,5 +126,9 @@ fn replay_within(volume: &Arc<dyn ReadAt>, geometry: &Geometry, log: &Source<'_>
     let mut target = Target { volume, memory: &mut memory, geometry, torn: 0 };
     let summary = passes::replay(&reader, &checkpoint, &state, &mut target)?;
     let changed = target.volume.into_changed();
+    // The volume had everything already.
+    if changed.memory_bytes() == 0 && summary == Summary::default() {
+        return Ok(Outcome::Clean);
+    }
     Ok(Outcome::Replayed(Replayed { memory_bytes: changed.memory_bytes(), patches: Arc::new(changed), summary }))
 }

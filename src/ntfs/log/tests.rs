@@ -1,3 +1,7 @@
 //! Logs that Windows wrote, and logs made up here.
 
 mod history;
+mod operations;
+mod pages;
+mod volume;
+mod writer;
