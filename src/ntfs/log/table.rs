@@ -199,7 +199,7 @@ mod tests {
         let numbers = |at: usize| [(4, 0x18), (0xC, 2), (at, 7), (at + 8, 99), (at + 0x10, 50), (at + 0x18, 0)];
         let page = DirtyPage { target: 0x18, vcn: 7, oldest: Lsn(99), lcns: vec![50, 0] };
         let v1 = table(0x30, &[entry(0x30, &numbers(0x10))]);
-        assert_eq!(DirtyPage::table(&v1, TableVersion::V1).unwrap(), [page.clone()]);
+        assert_eq!(DirtyPage::table(&v1, TableVersion::V1).unwrap(), std::slice::from_ref(&page));
         let v0 = table(0x34, &[entry(0x34, &numbers(0x14))]);
         assert_eq!(DirtyPage::table(&v0, TableVersion::V0).unwrap(), [page]);
         let short = table(0x28, &[entry(0x28, &[(0xC, 2)])]);

@@ -91,7 +91,7 @@ impl Sample {
     }
 
     /// The log as it was when the first checkpoint had just been written: everything comes after it.
-    fn from_the_beginning(&self) -> Vec<u8> {
+    fn whole_history(&self) -> Vec<u8> {
         let mut log = self.log.clone();
         for page in [0, 0x1000] {
             for at in [0x70, 0x78] {
@@ -130,7 +130,7 @@ fn samples() -> Vec<(String, Sample)> {
 fn histories_of_windows_lead_to_what_is_on_the_volume() {
     for (name, sample) in samples() {
         assert!(matches!(sample.outcome(&sample.log), Outcome::Clean), "{name}: it was closed in good order");
-        let log = sample.from_the_beginning();
+        let log = sample.whole_history();
         match sample.outcome(&log) {
             Outcome::Replayed(done) => {
                 assert_eq!((done.summary.undone, done.summary.unfinished, done.summary.torn), (0, 0, 0));

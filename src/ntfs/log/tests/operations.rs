@@ -61,10 +61,16 @@ fn changes() -> Vec<(&'static str, Body)> {
         ("UpdateResidentValue", of_record((7, 7), INFORMATION_AT, 0x20, &[1; 8], &[0x11; 8])),
         ("UpdateResidentValue, longer", of_record((7, 7), INFORMATION_AT, 0x18, &[2; 72], &[0x11; 48])),
         ("UpdateResidentValue, shorter", of_record((7, 7), INFORMATION_AT, 0x28, &[3; 8], &[0x11; 32])),
-        ("UpdateMappingPairs", of_record((9, 9), DATA_AT, 0x43, &[0x11, 9, 5, 0], &[0])),
+        ("UpdateMappingPairs", of_record((9, 9), DATA_AT, 0x43, &[0x11, 9, 5, 0], &[0; 4])),
         (
             "UpdateMappingPairs, longer",
-            of_record((9, 9), DATA_AT, 0x41, &[9, 30, 0x31, 2, 1, 2, 3, 0x21, 1, 1, 1, 0x11, 1, 1, 0, 0], &[4, 30, 0]),
+            of_record(
+                (9, 9),
+                DATA_AT,
+                0x41,
+                &[9, 30, 0x31, 2, 1, 2, 3, 0x21, 1, 1, 1, 0x11, 1, 1, 0, 0],
+                &[4, 30, 0, 0, 0, 0, 0],
+            ),
         ),
         (
             "SetNewAttributeSizes",

@@ -107,7 +107,7 @@ fn a_page_that_is_lost_in_the_middle_is_told() {
     let mut file = whole.clone();
     file[pages[2] as usize * PAGE + 510] ^= 1;
     assert_eq!(plain(&file), 2, "the last page is torn: that is where the log ended");
-    let mut file = whole.clone();
+    let mut file = whole;
     file[pages[1] as usize * PAGE + 510] ^= 1;
     assert!(reason(&volume(), &file).contains("a page is missing"), "{}", reason(&volume(), &file));
     // Pages of one transfer reach the disk in any order.
@@ -272,7 +272,7 @@ fn restart_pages_are_taken_by_age_and_wholeness() {
         file[newer + 510] ^= 1;
         assert_eq!(done(&file), 2, "the newer one is torn");
     }
-    let mut file = new.clone();
+    let mut file = new;
     file[510] ^= 1;
     file[PAGE + 510] ^= 1;
     assert!(reason(&volume(), &file).contains("no restart page"));
