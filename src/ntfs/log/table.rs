@@ -85,21 +85,21 @@ pub(super) struct DirtyPage {
 
 impl DirtyPage {
     pub(super) fn table(table: &[u8], version: TableVersion) -> Option<Vec<Self>> {
-        let at = match version {
-            TableVersion::V0 => 0x14,
-            TableVersion::V1 => 0x10,
+        let (vcn_at, oldest_at, lcns_at) = match version {
+            TableVersion::V0 => (0x14, 0x1C, 0x24),
+            TableVersion::V1 => (0x10, 0x18, 0x20),
         };
         let parse = |(_, entry): (u32, &[u8])| {
             let lcns_bytes = index(u32_at(entry, 0xC)?).checked_mul(8)?;
-            let lcns = slice(entry, at + 0x10, lcns_bytes)?;
+            let lcns = slice(entry, lcns_at, lcns_bytes)?;
             Some(Self {
                 target: u32_at(entry, 4)?,
-                vcn: u64_at(entry, at)?,
-                oldest: Lsn(u64_at(entry, at + 8)?),
+                vcn: u64_at(entry, vcn_at)?,
+                oldest: Lsn(u64_at(entry, oldest_at)?),
                 lcns: lcns.chunks_exact(8).filter_map(|lcn| u64_at(lcn, 0)).collect(),
             })
         };
-        entries(table, at + 0x10)?.into_iter().map(parse).collect()
+        entries(table, lcns_at)?.into_iter().map(parse).collect()
     }
 }
 
