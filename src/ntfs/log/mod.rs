@@ -31,6 +31,9 @@ mod table;
 mod target;
 #[cfg(test)]
 mod tests;
+mod trial;
+
+pub use trial::try_all;
 
 use crate::boot::Geometry;
 use block::ReadAt;

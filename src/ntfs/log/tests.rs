@@ -3,5 +3,6 @@
 mod history;
 mod operations;
 mod pages;
+mod seed;
 mod volume;
 mod writer;

@@ -16,7 +16,7 @@ pub(super) fn log() -> LogWriter {
 }
 
 /// A change of record 6.
-fn of_record(codes: (u16, u16), at: u16, in_attribute: u16, redo: &[u8], undo: &[u8]) -> Body {
+pub(super) fn of_record(codes: (u16, u16), at: u16, in_attribute: u16, redo: &[u8], undo: &[u8]) -> Body {
     Body {
         redo: codes.0,
         undo: codes.1,
@@ -32,7 +32,7 @@ fn of_record(codes: (u16, u16), at: u16, in_attribute: u16, redo: &[u8], undo: &
 }
 
 /// A change of the block of the index.
-fn of_block(codes: (u16, u16), in_block: u16, redo: &[u8], undo: &[u8]) -> Body {
+pub(super) fn of_block(codes: (u16, u16), in_block: u16, redo: &[u8], undo: &[u8]) -> Body {
     let body = of_record(codes, 0, in_block, redo, undo);
     Body { target: TARGETS[1], cluster_offset: 0, vcn: 0, lcns: vec![INDEX], ..body }
 }
@@ -43,7 +43,7 @@ pub(super) fn of_plain(codes: (u16, u16), at: u16, redo: &[u8], undo: &[u8]) -> 
     Body { target: TARGETS[2], cluster_offset: 0, vcn: 0, lcns: vec![PLAIN], ..body }
 }
 
-fn changes() -> Vec<(&'static str, Body)> {
+pub(super) fn changes() -> Vec<(&'static str, Body)> {
     let (record, block) = (record(6), index_block());
     let in_record = |at: u16, count: usize| record[at.into()..][..count].to_vec();
     let new = resident(0xC0, 12, &[], b"reparse point");

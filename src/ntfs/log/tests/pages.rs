@@ -22,7 +22,7 @@ fn plain(file: &[u8]) -> u8 {
     replayed(&start, file).0[PLAIN as usize * CLUSTER]
 }
 
-fn open() -> Vec<u8> {
+pub(super) fn open() -> Vec<u8> {
     table(0x28, &[open_attribute(0x80, 0, 0), open_attribute(0xA0, 5, 4096), open_attribute(0x80, 9, 0)])
 }
 
