@@ -50,6 +50,8 @@ mod tests;
 
 pub use boot::{probe, probe_copy};
 pub use filesystem::Ntfs;
+#[doc(hidden)]
+pub use log::try_all as try_all_of_log;
 pub use options::OpenOptions;
 pub use reparse::{VolumeMap, VolumePlaces};
 #[doc(hidden)]
