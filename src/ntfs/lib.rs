@@ -7,7 +7,6 @@
     test,
     allow(clippy::as_conversions, clippy::arithmetic_side_effects, reason = "tests compute on known data")
 )]
-#![allow(dead_code, reason = "the reader that uses these parts follows")]
 
 mod attribute_list;
 mod boot;
