@@ -15,18 +15,21 @@ mod bytes;
 mod data;
 mod device;
 mod directory;
+mod ea;
 mod file;
 mod file_name;
 mod filesystem;
 mod fixup;
 mod index;
 mod interix;
+mod log;
 mod mft;
 mod name;
 mod options;
 mod record;
 mod reparse;
 mod runlist;
+mod security;
 mod space;
 mod standard_information;
 mod store;
@@ -35,6 +38,9 @@ mod time;
 mod upcase;
 mod volume_information;
 mod xattr;
+
+#[cfg(test)]
+mod tests;
 
 mod compression {
     pub(crate) mod lznt1 {
@@ -47,4 +53,7 @@ mod compression {
 pub use boot::{probe, probe_copy};
 pub use filesystem::Ntfs;
 pub use options::OpenOptions;
+#[doc(hidden)]
+pub use security::try_all as try_all_of_security;
+pub use security::{HostNames, SecurityOptions, UserMapping};
 pub use reparse::{VolumeMap, VolumePlaces};
