@@ -53,7 +53,7 @@ mod compression {
 pub use boot::{probe, probe_copy};
 pub use filesystem::Ntfs;
 pub use options::OpenOptions;
+pub use reparse::{VolumeMap, VolumePlaces};
 #[doc(hidden)]
 pub use security::try_all as try_all_of_security;
 pub use security::{HostNames, SecurityOptions, UserMapping};
-pub use reparse::{VolumeMap, VolumePlaces};

@@ -109,7 +109,12 @@ pub(crate) fn replay(
     }
 }
 
-fn replay_within(volume: &Arc<dyn ReadAt>, geometry: &Geometry, log: &Source<'_>, memory_bytes: usize) -> Result<Outcome> {
+fn replay_within(
+    volume: &Arc<dyn ReadAt>,
+    geometry: &Geometry,
+    log: &Source<'_>,
+    memory_bytes: usize,
+) -> Result<Outcome> {
     let Restart::InUse(checkpoint) = Restart::read(log)? else { return Ok(Outcome::Clean) };
     let mut memory = Memory::new(memory_bytes);
     let reader = Reader::new(Pages::new(log, checkpoint.layout)?, checkpoint.layout);

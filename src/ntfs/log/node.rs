@@ -63,7 +63,13 @@ impl Node {
     }
 
     /// Does one of the operations that leave the size of the entry at `at` as it is.
-    pub(super) fn change(self, bytes: &mut [u8], end: usize, at: usize, change: (IndexOperation, Data<'_>)) -> Option<()> {
+    pub(super) fn change(
+        self,
+        bytes: &mut [u8],
+        end: usize,
+        at: usize,
+        change: (IndexOperation, Data<'_>),
+    ) -> Option<()> {
         let size = self.find(bytes, end, at)?;
         let (operation, data) = change;
         let (place, room) = match operation {

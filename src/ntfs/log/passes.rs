@@ -18,7 +18,12 @@ const HINTED_SHIFT_MAX: u32 = 16;
 const HINTS_MAX: usize = 1 << 16;
 
 /// Does it all.
-pub(super) fn replay(reader: &Reader<'_>, checkpoint: &Checkpoint, state: &State, target: &mut Target<'_>) -> Result<Summary> {
+pub(super) fn replay(
+    reader: &Reader<'_>,
+    checkpoint: &Checkpoint,
+    state: &State,
+    target: &mut Target<'_>,
+) -> Result<Summary> {
     hint(state, target);
     let mut summary = Summary::default();
     if let Some(oldest) = state.dirty.oldest() {
@@ -82,7 +87,12 @@ fn redo(state: &State, record: &Record, target: &mut Target<'_>) -> Result<bool>
 }
 
 /// Undoes a transaction from its last record on. Returns how many records that took.
-fn undo_all(reader: &Reader<'_>, state: &State, target: &mut Target<'_>, (transaction, last): (u32, Lsn)) -> Result<u64> {
+fn undo_all(
+    reader: &Reader<'_>,
+    state: &State,
+    target: &mut Target<'_>,
+    (transaction, last): (u32, Lsn),
+) -> Result<u64> {
     let (mut lsn, mut undone) = (last, 0_u64);
     while lsn != Lsn::NONE {
         let record = reader.read(lsn)?;

@@ -77,7 +77,8 @@ impl Sample {
         let size = u64::from_le_bytes(record[at + 0x30..at + 0x38].try_into().unwrap());
         let pairs = &record[at + 0x40..];
         let (count, distance) = (usize::from(pairs[0] & 15), usize::from(pairs[0] >> 4));
-        let lcn = pairs[1 + count..1 + count + distance].iter().rev().fold(0_u64, |all, byte| all << 8 | u64::from(*byte));
+        let lcn =
+            pairs[1 + count..1 + count + distance].iter().rev().fold(0_u64, |all, byte| all << 8 | u64::from(*byte));
         let log = read(volume.as_ref(), lcn << geometry.cluster_shift, size as usize);
         Self { volume, geometry, log }
     }
