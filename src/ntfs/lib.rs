@@ -12,6 +12,8 @@
 mod attribute_list;
 mod boot;
 mod bytes;
+mod compression;
+mod content;
 mod data;
 mod device;
 mod directory;
@@ -27,9 +29,12 @@ mod mft;
 mod name;
 mod options;
 mod record;
+mod recovery;
 mod reparse;
 mod runlist;
+mod secure;
 mod security;
+mod shape;
 mod space;
 mod standard_information;
 mod store;
@@ -37,18 +42,11 @@ mod stream;
 mod time;
 mod upcase;
 mod volume_information;
+mod wof;
 mod xattr;
 
 #[cfg(test)]
 mod tests;
-
-mod compression {
-    pub(crate) mod lznt1 {
-        pub(crate) fn decompress(_: &[u8], _: &mut [u8]) -> vfs::Result<()> {
-            Err(vfs::reader::corrupt("compression"))
-        }
-    }
-}
 
 pub use boot::{probe, probe_copy};
 pub use filesystem::Ntfs;

@@ -17,7 +17,7 @@ mod sid;
 mod wsl;
 
 pub use access::Options as SecurityOptions;
-pub(crate) use access::access;
+pub(crate) use access::{Access, access};
 pub(crate) use descriptor::Descriptor;
 pub use mapping::{HostNames, UserMapping};
 pub(crate) use wsl::WslMetadata;
