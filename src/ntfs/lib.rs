@@ -12,7 +12,7 @@
 mod attribute_list;
 mod boot;
 mod bytes;
-mod compression;
+pub mod compression;
 mod content;
 mod data;
 mod device;

@@ -6,6 +6,6 @@ mod common;
 #[path = "../../tests/readers/file_disk.rs"]
 mod file_disk;
 #[path = "../../tests/readers/fixtures.rs"]
-mod fixtures;
+pub(crate) mod fixtures;
 mod live;
 mod manifest;

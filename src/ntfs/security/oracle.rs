@@ -6,13 +6,10 @@ use super::mapping::{HostNames, UserMapping};
 use super::samples::{
     ADMINISTRATORS, ALICE, BOB, EVERYONE, FULL, READ, SYSTEM, USERS, ace, acl, allow, deny, descriptor, sid, with_audit,
 };
+use crate::tests::fixtures;
 use std::io::Write as _;
 use std::process::{Command, Stdio};
 use vfs::{AclQualifier, FileType};
-
-#[path = "../../../tests/readers/fixtures.rs"]
-#[allow(dead_code, reason = "shared with other tests")]
-mod fixtures;
 
 const GROUP: &str = "S-1-5-21-1111-2222-3333-513";
 const STRANGER: &str = "S-1-5-21-9-9-9-1500";
