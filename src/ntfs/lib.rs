@@ -51,6 +51,8 @@ mod tests;
 pub use boot::{probe, probe_copy};
 pub use filesystem::Ntfs;
 pub use options::OpenOptions;
+#[doc(hidden)]
+pub use reparse::try_all as try_all_of_reparse;
 pub use reparse::{VolumeMap, VolumePlaces};
 #[doc(hidden)]
 pub use security::try_all as try_all_of_security;
