@@ -52,6 +52,8 @@ pub use filesystem::Ntfs;
 #[doc(hidden)]
 pub use log::try_all as try_all_of_log;
 pub use options::OpenOptions;
+#[doc(hidden)]
+pub use reparse::try_all as try_all_of_reparse;
 pub use reparse::{VolumeMap, VolumePlaces};
 #[doc(hidden)]
 pub use security::try_all as try_all_of_security;

@@ -115,6 +115,28 @@ impl Reparse {
     }
 }
 
+/// For fuzzing: everything here over the same bytes, whatever they are.
+#[doc(hidden)]
+pub fn try_all(bytes: &[u8]) {
+    const DEPTH: usize = 2;
+    let _ = crate::interix::parse(bytes);
+    let Ok(reparse) = Reparse::parse(bytes) else { return };
+    for (is_directory, attributes) in [(true, 0), (false, 0), (false, TO_BE_FETCHED)] {
+        let _ = reparse.shown(is_directory, attributes);
+    }
+    let volumes = VolumeMap::default();
+    volumes
+        .set(VolumePlaces { drives: [('C', Vec::new()), ('D', b"../D".to_vec())].into(), ..VolumePlaces::default() });
+    let Ok(target) = target(&reparse, Place { depth: DEPTH, volumes: &volumes }) else { return };
+    assert!(!target.is_empty() && !target.contains(&0), "a target is a path");
+    if matches!(reparse, Reparse::Symlink { .. } | Reparse::MountPoint { .. } | Reparse::AppExecLink { .. }) {
+        let ups = target.split(|byte| *byte == b'/').take_while(|part| *part == b"..").count();
+        let all = target.split(|byte| *byte == b'/').filter(|part| *part == b"..").count();
+        assert!(ups == all && ups <= DEPTH.saturating_add(1), "a target stays among the volumes");
+        assert!(!target.starts_with(b"/"), "a target is relative");
+    }
+}
+
 /// What Windows marks the files with whose content, or a part of it, has to be fetched: `FILE_ATTRIBUTE_OFFLINE`,
 /// `FILE_ATTRIBUTE_RECALL_ON_OPEN`, `FILE_ATTRIBUTE_RECALL_ON_DATA_ACCESS`. `FILE_ATTRIBUTE_UNPINNED` only says that it may be
 /// dropped, and so that it is there.
