@@ -7,5 +7,6 @@ mod common;
 mod file_disk;
 #[path = "../../tests/readers/fixtures.rs"]
 pub(crate) mod fixtures;
+mod fixture;
 mod live;
 mod manifest;
