@@ -33,6 +33,8 @@ mod misdeeds;
 #[cfg(target_os = "linux")]
 mod mountpoint;
 #[cfg(target_os = "linux")]
+mod ntfs;
+#[cfg(target_os = "linux")]
 mod protected_files;
 #[cfg(target_os = "linux")]
 mod recovery;

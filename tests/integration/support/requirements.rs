@@ -16,6 +16,8 @@ pub(crate) enum Need {
 
 impl Need {
     pub(crate) const MKFS: Self = Self::Program("mkfs.ext4", "e2fsprogs");
+    pub(crate) const MKNTFS: Self = Self::Program("mkntfs", "ntfs-3g");
+    pub(crate) const SETFATTR: Self = Self::Program("setfattr", "attr");
     pub(crate) const SETFACL: Self = Self::Program("setfacl", "acl");
     pub(crate) const SFDISK: Self = Self::Program("sfdisk", "fdisk");
     pub(crate) const TGT: Self = Self::Program("tgtd", "tgt");

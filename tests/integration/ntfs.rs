@@ -1,0 +1,144 @@
+//! NTFS through the mount: names, streams and attributes as ntfs-3g shows them, on volumes that it made.
+
+use crate::support::fr_mount::{Place, shell};
+use crate::support::ntfs_image::{NEEDS, Ntfs3g};
+use crate::support::{FrMount, NtfsImage, skip_unless};
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+/// Files of every kind that a mount shows in its own way.
+const FILES: &str = "
+mkdir Directory
+echo content > Directory/File.txt
+printf hidden > Directory/File.txt:stream
+head -c 300000 /dev/urandom > Directory/File.txt:large
+printf 'on a directory' > Directory:stream
+setfattr -h -n system.ntfs_dos_name -v 'FILE~1.TXT' Directory/File.txt
+ln Directory/File.txt Directory/Link.txt
+setfattr -h -n system.ntfs_attrib_be -v 0x00000026 Directory/Link.txt
+truncate -s 3M sparse; printf end >> sparse
+for number in $(seq 500); do : > Directory/entry-$number; done
+";
+
+fn image() -> NtfsImage {
+    NtfsImage::empty(32, "windows").change(|root| shell(FILES, root))
+}
+
+#[test]
+fn streams_are_attributes_and_with_an_option_files() {
+    if !skip_unless(NEEDS) {
+        return;
+    }
+    let image = image();
+    let oracle = Ntfs3g::start(&image.path(), "ro,streams_interface=windows");
+    let (small, large) = ("Directory/File.txt:stream", "Directory/File.txt:large");
+    let expected = [small, large, "Directory:stream"].map(|path| fs::read(oracle.path().join(path)).unwrap());
+    drop(oracle);
+    let mount = FrMount::start(Place::new(), ["--streams".into(), image.path()]);
+    let root = mount.only_volume();
+    let found = [small, large, "Directory:stream"].map(|path| fs::read(root.join(path)).unwrap());
+    assert!(found == expected, "streams differ");
+    assert_eq!(fs::read(root.join("directory/file.TXT:STREAM")).unwrap(), b"hidden");
+    assert!(!root.join("Directory/File.txt:other").exists());
+    assert_ne!(fs::metadata(root.join(small)).unwrap().ino(), fs::metadata(root.join(large)).unwrap().ino());
+    mount.stop();
+    let mount = FrMount::start(Place::new(), [image.path()]);
+    let root = mount.only_volume();
+    assert!(!root.join(small).exists(), "a stream is a file without the option");
+    assert_eq!(attribute(&root.join("Directory/File.txt"), "user.stream"), Some(b"hidden".to_vec()));
+    assert_eq!(attribute(&root.join("Directory"), "user.stream"), Some(b"on a directory".to_vec()));
+    let listed = names(&root.join("Directory/File.txt"));
+    assert!(["user.stream", "user.large"].iter().all(|name| listed.contains(&(*name).to_owned())), "{listed:?}");
+    assert!(!listed.iter().any(|name| name.starts_with("system.")), "{listed:?}");
+    let too_large = rustix::fs::lgetxattr(root.join("Directory/File.txt"), "user.large", &mut [0; 70_000]);
+    assert_eq!(too_large.unwrap_err(), rustix::io::Errno::TOOBIG);
+    mount.stop();
+}
+
+#[test]
+fn names_are_found_in_any_case_and_short_ones_are_listed_on_request() {
+    if !skip_unless(NEEDS) {
+        return;
+    }
+    let image = image();
+    let mount = FrMount::start(Place::new(), [image.path()]);
+    let root = mount.only_volume();
+    assert_eq!(fs::read(root.join("DIRECTORY/file.txt")).unwrap(), b"content\n");
+    assert_eq!(fs::read(root.join("Directory/file~1.txt")).unwrap(), b"content\n");
+    let listed = entries(&root.join("Directory"));
+    assert_eq!((listed.len(), listed.contains(&"FILE~1.TXT".to_owned())), (502, false));
+    let links = fs::metadata(root.join("Directory/File.txt")).unwrap().nlink();
+    assert_eq!(links, 2, "short names are no links");
+    mount.stop();
+    let mount = FrMount::start(Place::new(), ["--short-names".into(), image.path()]);
+    let listed = entries(&mount.only_volume().join("Directory"));
+    assert_eq!((listed.len(), listed.contains(&"FILE~1.TXT".to_owned())), (503, true));
+    mount.stop();
+}
+
+/// Attributes that ntfs-3g shows, and whether every file has one.
+const ATTRIBUTES: &[&str] = &[
+    "system.ntfs_acl",
+    "system.ntfs_attrib",
+    "system.ntfs_attrib_be",
+    "system.ntfs_crtime",
+    "system.ntfs_crtime_be",
+    "system.ntfs_times",
+    "system.ntfs_times_be",
+    "system.ntfs_dos_name",
+    "system.ntfs_object_id",
+    "system.ntfs_reparse_data",
+    "system.ntfs_ea",
+    "system.ntfs_efsinfo",
+];
+
+#[test]
+fn what_windows_records_of_a_file_is_what_ntfs_3g_shows() {
+    if !skip_unless(NEEDS) {
+        return;
+    }
+    let image = image().change(|root| {
+        shell(
+            "setfattr -h -n system.ntfs_object_id -v 0x00112233445566778899aabbccddeeff sparse
+            setfattr -h -n system.ntfs_object_id -v 0x0123456789abcdef0123456789abcdef00112233445566778899aabbccddeeff Directory",
+            root,
+        );
+    });
+    let paths = ["", "Directory", "Directory/File.txt", "Directory/Link.txt", "Directory/entry-7", "sparse"];
+    let seen = |root: &Path| {
+        let each = |path: &&str| ATTRIBUTES.iter().map(|name| attribute(&root.join(path), name)).collect::<Vec<_>>();
+        paths.iter().map(each).collect::<Vec<_>>()
+    };
+    let oracle = Ntfs3g::start(&image.path(), "ro,streams_interface=windows");
+    let expected = seen(oracle.path());
+    drop(oracle);
+    let mount = FrMount::start(Place::new(), [image.path()]);
+    let found = seen(&mount.only_volume());
+    for (path, (expected, found)) in paths.iter().zip(expected.iter().zip(&found)) {
+        for (name, (expected, found)) in ATTRIBUTES.iter().zip(expected.iter().zip(found)) {
+            assert!(found == expected, "{name} of '{path}' differs");
+        }
+    }
+    assert!(expected.iter().flatten().filter(|value| value.is_some()).count() > 40, "the oracle shows too little");
+    mount.stop();
+}
+
+fn entries(directory: &Path) -> Vec<String> {
+    fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+}
+
+/// The value of an attribute; `None` where there is none.
+fn attribute(path: &Path, name: &str) -> Option<Vec<u8>> {
+    let mut value = vec![0; 65_536];
+    let length = rustix::fs::lgetxattr(path, name, &mut value).ok()?;
+    value.truncate(length);
+    Some(value)
+}
+
+/// The names that are listed.
+fn names(path: &Path) -> Vec<String> {
+    let mut list = vec![0; 65_536];
+    let length = rustix::fs::llistxattr(path, &mut list).unwrap();
+    list[..length].split(|byte| *byte == 0).map(|name| String::from_utf8(name.to_vec()).unwrap()).collect()
+}
