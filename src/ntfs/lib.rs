@@ -34,6 +34,9 @@ mod upcase;
 mod volume_information;
 mod xattr;
 
+#[cfg(test)]
+mod tests;
+
 mod compression {
     pub(crate) mod lznt1 {
         pub(crate) fn decompress(_: &[u8], _: &mut [u8]) -> vfs::Result<()> {

@@ -73,10 +73,10 @@ pub(crate) fn as_far_as_readable(fs: &dyn FileSystem) -> BTreeMap<String, String
     found
 }
 
-type Entry = (Vec<u8>, NodeId, Option<FileType>);
+pub(crate) type Entry = (Vec<u8>, NodeId, Option<FileType>);
 
 /// The entries of a directory, read in several goes.
-fn list(fs: &dyn FileSystem, directory: NodeId) -> Result<Vec<Entry>> {
+pub(crate) fn list(fs: &dyn FileSystem, directory: NodeId) -> Result<Vec<Entry>> {
     let (mut found, mut cursor) = (Vec::new(), Cursor::START);
     loop {
         let before = found.len();
@@ -140,7 +140,7 @@ fn mode(attr: &Attr) -> u16 {
     file_type << 12 | attr.permissions
 }
 
-fn time(time: Timestamp) -> String {
+pub(crate) fn time(time: Timestamp) -> String {
     format!("{}.{:09}", time.seconds, time.nanoseconds)
 }
 
@@ -204,7 +204,7 @@ fn xattrs(fs: &dyn FileSystem, node: NodeId) -> Result<String> {
     Ok(if shown.is_empty() { "-".to_owned() } else { shown.join(",") })
 }
 
-fn shown_value(value: &[u8]) -> String {
+pub(crate) fn shown_value(value: &[u8]) -> String {
     if value.len() <= SHOWN_MAX {
         return format!("hex:{}", hex(value));
     }
@@ -224,7 +224,7 @@ pub(crate) fn shown(name: &[u8]) -> String {
     if text.is_empty() { "%".to_owned() } else { text }
 }
 
-fn hex(bytes: &[u8]) -> String {
+pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::new(), |mut text, byte| {
         write!(text, "{byte:02x}").unwrap();
         text

@@ -1,0 +1,11 @@
+//! Whole images: against what other drivers show of them.
+
+#[path = "../../tests/readers/manifest.rs"]
+#[allow(dead_code, reason = "NTFS has more to show, in words of its own")]
+mod common;
+#[path = "../../tests/readers/file_disk.rs"]
+mod file_disk;
+#[path = "../../tests/readers/fixtures.rs"]
+mod fixtures;
+mod live;
+mod manifest;

@@ -1,0 +1,62 @@
+//! Images of many kinds, made now by mkntfs and ntfs-3g, against what ntfs-3g shows of them. Needs root and FUSE; says so
+//! and passes otherwise.
+
+use super::file_disk::FileDisk;
+use super::fixtures::{check, lines, script, skipped};
+use super::manifest::{self, assert_same};
+use crate::{Ntfs, OpenOptions};
+use block::ReadAt;
+use std::path::Path;
+use std::sync::Arc;
+use vfs::Result;
+
+/// Whether images can be made and mounted here: tried, not guessed.
+fn can_make(scratch: &Path) -> bool {
+    let image = scratch.join("trial");
+    let made = script("ntfs", "make.py", &["image", image.to_str().unwrap(), "wsl"]);
+    if !made.status.success() {
+        let why = String::from_utf8_lossy(&made.stderr).into_owned();
+        let why = why.lines().last().unwrap_or("no message").to_owned();
+        skipped(&format!(
+            "nothing was compared with ntfs-3g, since images cannot be made and mounted here ({why}): run this test as \
+             root, with FUSE, ntfs-3g and python3"
+        ));
+    }
+    made.status.success()
+}
+
+pub(super) fn open(image: &Path) -> Result<Ntfs> {
+    let disk: Arc<dyn ReadAt> = Arc::new(FileDisk::open(image));
+    Ntfs::open_with(&disk, &OpenOptions::default())
+}
+
+#[test]
+fn images_of_every_kind_show_what_ntfs_3g_shows() {
+    let scratch = tempfile::tempdir().unwrap();
+    if !can_make(scratch.path()) {
+        return;
+    }
+    let kinds = lines(&check("list", &script("ntfs", "make.py", &["list"])));
+    assert!(kinds.len() >= 10, "{} kinds", kinds.len());
+    let mut told = [0; 6];
+    let asked = std::env::var("FR_NTFS_KIND").ok();
+    let differing: Vec<_> = kinds
+        .iter()
+        .filter(|kind| asked.as_ref().is_none_or(|asked| asked == *kind))
+        .filter(|kind| {
+            let image = scratch.path().join("image");
+            check(kind, &script("ntfs", "make.py", &["image", image.to_str().unwrap(), kind]));
+            let oracle = lines(&check(kind, &script("ntfs", "make.py", &["manifest", image.to_str().unwrap()])));
+            told.iter_mut().zip(manifest::told(&oracle)).for_each(|(sum, more)| *sum += more);
+            let compared = std::panic::catch_unwind(|| {
+                let fs = open(&image).unwrap_or_else(|error| panic!("{kind}: {error}"));
+                let ours = manifest::of(&fs).unwrap_or_else(|error| panic!("{kind}: {error}"));
+                assert_same(kind, &oracle, &ours);
+            });
+            eprintln!("compared: {kind}, {} names", oracle.len() - 1);
+            compared.is_err()
+        })
+        .collect();
+    assert!(differing.is_empty(), "{differing:?}");
+    assert!(told.iter().all(|lines| *lines > 10), "of each attribute: {told:?}");
+}

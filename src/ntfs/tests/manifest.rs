@@ -1,0 +1,168 @@
+//! What an NTFS volume holds as lines of text, in the words of `tests/recipes/ntfs_manifest.py`.
+
+use super::common::{hex, list, shown, shown_value, time};
+use sha2::{Digest, Sha256};
+use vfs::{Attr, ErrorKind, FileSystem, FileType, NodeId, Result, Stream};
+
+/// Larger data is hashed in part.
+const HASHED_WHOLE_MAX: u64 = 64 << 20;
+const MIB: u64 = 1 << 20;
+/// `FILE_ATTRIBUTE_ENCRYPTED`.
+const ENCRYPTED: u32 = 0x4000;
+const ATTRIBUTES: [&str; 6] = ["dos_name", "reparse_data", "acl", "object_id", "ea", "efsinfo"];
+/// The field of an attribute of [`ATTRIBUTES`] in a line.
+const FIRST_ATTRIBUTE: usize = 15;
+/// What an oracle does not tell.
+const UNTOLD: &str = "?";
+/// The words for the fields.
+const FIELDS: [&str; 22] = [
+    "path", "inode", "type", "links", "size", "blocks", "atime", "mtime", "ctime", "created", "device", "target",
+    "sha256", "attrib", "times", "dos_name", "reparse_data", "acl", "object_id", "ea", "efsinfo", "streams",
+];
+
+/// The line for `statfs`, then one for each name, sorted by path.
+pub(super) fn of(fs: &dyn FileSystem) -> Result<Vec<String>> {
+    let (info, space) = (fs.info(), fs.space());
+    let mut found = vec![(b".".to_vec(), line(fs, b".", fs.root())?)];
+    let mut directories = vec![(Vec::new(), fs.root())];
+    while let Some((path, directory)) = directories.pop() {
+        for (name, node, file_type) in list(fs, directory)? {
+            let path = if path.is_empty() { name.clone() } else { [&path[..], b"/", &name].concat() };
+            assert_eq!(fs.lookup(directory, &name)?, node, "lookup of {}", shown(&path));
+            let attr = fs.attr(node)?;
+            assert!(file_type.is_none_or(|told| told == attr.file_type), "type {file_type:?} of {}", shown(&path));
+            found.push((path.clone(), line(fs, &path, node)?));
+            if attr.file_type == FileType::Directory {
+                assert_eq!(fs.lookup(node, b"..")?, directory, "parent of {}", shown(&path));
+                directories.push((path, node));
+            }
+        }
+    }
+    found.sort();
+    let first = format!("statfs\t{}\t{}\t{}", info.block_size, space.blocks, space.blocks_free);
+    Ok(std::iter::once(first).chain(found.into_iter().map(|(_, line)| line)).collect())
+}
+
+fn line(fs: &dyn FileSystem, path: &[u8], node: NodeId) -> Result<String> {
+    let attr = fs.attr(node)?;
+    let dash = || "-".to_owned();
+    let value = |name: &str| fs.xattr(node, format!("system.ntfs_{name}").as_bytes());
+    let flags = u32::from_le_bytes(value("attrib")?.try_into().unwrap());
+    let is_file = attr.file_type == FileType::Regular;
+    let mut fields = vec![
+        shown(path),
+        node.0.to_string(),
+        kind(&attr).to_owned(),
+        attr.links.to_string(),
+        if is_file { attr.size.to_string() } else { dash() },
+        if is_file { (attr.allocated / 512).to_string() } else { dash() },
+        time(attr.accessed),
+        time(attr.modified),
+        time(attr.changed),
+        attr.created.map_or_else(dash, time),
+        attr.device.map_or_else(dash, |device| format!("{}:{}", device.major, device.minor)),
+        if attr.file_type == FileType::Symlink { or_error(fs.read_link(node).map(|target| shown(&target))) } else { dash() },
+        if is_file { or_error(content(fs, node, Stream::Main, attr.size, flags)) } else { dash() },
+        format!("{flags:x}"),
+        hex(&value("times")?),
+    ];
+    for name in ATTRIBUTES {
+        fields.push(match value(name) {
+            Ok(value) => shown_value(&value),
+            Err(error) if error.kind == ErrorKind::NoAttribute => dash(),
+            Err(error) => or_error(Err(error)),
+        });
+    }
+    fields.push(or_error(streams(fs, node, flags)));
+    Ok(fields.join("\t"))
+}
+
+/// What was read, or the error, which no oracle shows.
+fn or_error(read: Result<String>) -> String {
+    read.unwrap_or_else(|error| format!("error: {error}"))
+}
+
+fn kind(attr: &Attr) -> &'static str {
+    match attr.file_type {
+        FileType::Fifo => "p",
+        FileType::CharDevice => "c",
+        FileType::Directory => "d",
+        FileType::BlockDevice => "b",
+        FileType::Regular => "f",
+        FileType::Symlink => "l",
+        FileType::Socket => "s",
+    }
+}
+
+/// SHA-256 of the data; of larger data, of its first and last MiB; `encrypted` where nobody can tell, or `refused`.
+fn content(fs: &dyn FileSystem, node: NodeId, stream: Stream<'_>, size: u64, flags: u32) -> Result<String> {
+    if let Err(error) = fs.read_at(node, stream, 0, &mut []) {
+        match error.kind {
+            ErrorKind::KeyMissing if flags & ENCRYPTED != 0 => return Ok("encrypted".to_owned()),
+            ErrorKind::Unsupported => return Ok("refused".to_owned()),
+            _ => return Err(error),
+        }
+    }
+    let parts = if size <= HASHED_WHOLE_MAX { vec![0..size] } else { vec![0..MIB, size - MIB..size] };
+    let mut digest = Sha256::new();
+    for range in parts {
+        let mut at = range.start;
+        while at < range.end {
+            // An odd length, so that reads begin inside of units.
+            let mut buf = vec![0xEE; (range.end - at).min(777_777) as usize];
+            assert_eq!(fs.read_at(node, stream, at, &mut buf)?, buf.len());
+            digest.update(&buf);
+            at += buf.len() as u64;
+        }
+    }
+    assert_eq!(fs.read_at(node, stream, size, &mut [0; 10])?, 0, "data behind the end");
+    Ok(hex(&digest.finalize()))
+}
+
+fn streams(fs: &dyn FileSystem, node: NodeId, flags: u32) -> Result<String> {
+    let mut found = fs.streams(node)?;
+    found.sort_by(|one, other| one.name.cmp(&other.name));
+    let shown = found.into_iter().map(|info| {
+        let content = content(fs, node, Stream::Named(&info.name), info.size, flags)?;
+        Ok(format!("{}:{}:{}", shown(&info.name), info.size, if content == "encrypted" { "-" } else { &content }))
+    });
+    let shown = shown.collect::<Result<Vec<_>>>()?;
+    Ok(if shown.is_empty() { "-".to_owned() } else { shown.join(",") })
+}
+
+/// Fails with the fields that differ of the first few lines that do. What the oracle does not tell may be anything.
+pub(super) fn assert_same(what: &str, oracle: &[String], ours: &[String]) {
+    let differing = differences(oracle, ours);
+    let shown: Vec<_> = differing.iter().take(15).collect();
+    assert!(differing.is_empty(), "{what}: {} differences, as oracle != ours:\n{shown:#?}", differing.len());
+}
+
+/// What differs, in words.
+pub(super) fn differences(oracle: &[String], ours: &[String]) -> Vec<String> {
+    let path = |line: &String| line.split('\t').next().unwrap().to_owned();
+    let ours: std::collections::BTreeMap<_, _> = ours.iter().map(|line| (path(line), line)).collect();
+    let theirs: std::collections::BTreeSet<_> = oracle.iter().map(path).collect();
+    let mut found: Vec<_> = ours.keys().filter(|path| !theirs.contains(*path)).map(|p| format!("only ours: {p}")).collect();
+    for line in oracle {
+        let Some(our_line) = ours.get(&path(line)) else {
+            found.push(format!("only the oracle's: {line}"));
+            continue;
+        };
+        let (one, other): (Vec<_>, Vec<_>) = (line.split('\t').collect(), our_line.split('\t').collect());
+        assert_eq!(one.len(), other.len(), "{line}");
+        for (i, (one, other)) in one.iter().zip(&other).enumerate() {
+            if one != other && *one != UNTOLD {
+                found.push(format!("{} {}: {one} != {other}", path(line), FIELDS[i]));
+            }
+        }
+    }
+    found
+}
+
+/// How many lines tell each attribute of [`ATTRIBUTES`], so that a comparison is known to compare something.
+pub(super) fn told(oracle: &[String]) -> [usize; ATTRIBUTES.len()] {
+    std::array::from_fn(|i| {
+        let field = |line: &&String| line.split('\t').nth(FIRST_ATTRIBUTE + i).is_some_and(|f| f != "-" && f != UNTOLD);
+        oracle.iter().filter(field).count()
+    })
+}

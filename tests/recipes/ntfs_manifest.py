@@ -1,0 +1,169 @@
+"""What a driver shows of an NTFS volume, as lines of text that are compared with what we show of it.
+
+A manifest has one line for statfs and one for each name, sorted by path; fields are separated by tabs, see `Driver.line`.
+A field that the driver does not tell is ?, and one that the file does not have -. Owners and permissions are left out:
+every driver makes up its own. So is the size of directories.
+"""
+import ctypes
+import errno
+import hashlib
+import os
+import stat
+import struct
+
+import manifest as recipe
+from manifest import shown, time, value
+
+# Larger data is hashed by its data extents only, which ntfs-3g does not tell; so such files are all holes or small.
+HASHED_WHOLE_MAX = 64 << 20
+# FILE_ATTRIBUTE_ENCRYPTED
+ENCRYPTED = 0x4000
+# 100 ns from 1601 to 1970.
+EPOCH = 116444736000000000
+TYPES = {stat.S_IFREG: "f", stat.S_IFDIR: "d", stat.S_IFLNK: "l", stat.S_IFIFO: "p", stat.S_IFSOCK: "s", stat.S_IFCHR: "c",
+         stat.S_IFBLK: "b"}
+# What ntfs-3g shows of a file as an extended attribute, in the order of the fields.
+ATTRIBUTES = ("dos_name", "reparse_data", "acl", "object_id", "ea", "efsinfo")
+ABSENT = (errno.ENODATA, errno.EOPNOTSUPP, errno.ENOENT)
+UNTOLD = "?"
+ROOT = 5
+XATTR_SIZE_MAX = 1 << 16
+
+
+def attribute(path, name):
+    """The value of an extended attribute, or None. A buffer that is too short is an I/O error with ntfs-3g, so this has
+    one that never is, unlike os.getxattr."""
+    data = ctypes.create_string_buffer(XATTR_SIZE_MAX)
+    size = recipe.LIBC.lgetxattr(path, name.encode(), data, XATTR_SIZE_MAX)
+    if size >= 0:
+        return data.raw[:size]
+    error = ctypes.get_errno()
+    if error not in ABSENT:
+        raise OSError(error, os.strerror(error), name, None, path)
+    return None
+
+
+def digest_of(path, size):
+    """SHA-256 of the data; of a larger file, of its first and last MiB."""
+    parts = [(0, size)] if size <= HASHED_WHOLE_MAX else [(0, 1 << 20), (size - (1 << 20), size)]
+    digest = hashlib.sha256()
+    fd = os.open(path, os.O_RDONLY)
+    try:
+        for start, end in parts:
+            while start < end:
+                part = os.pread(fd, min(end - start, 1 << 20), start)
+                if not part:
+                    raise OSError(errno.EIO, "a file shorter than its size")
+                digest.update(part)
+                start += len(part)
+    finally:
+        os.close(fd)
+    return digest.hexdigest()
+
+
+class Driver:
+    """ntfs-3g, mounted with streams_interface=windows."""
+
+    def times(self, path, st):
+        """atime, mtime, ctime, creation, and all as they are stored. What ntfs-3g's stat shows of times before 1970 that
+        are no full seconds is wrong: it rounds them up, to seconds."""
+        raw = attribute(path, "system.ntfs_times")
+        born, modified, accessed, changed = ((x - EPOCH) * 100 for x in struct.unpack("<4q", raw))
+        for told, true in ((st.st_atime_ns, accessed), (st.st_mtime_ns, modified), (st.st_ctime_ns, changed)):
+            assert told == true or true < 0, path
+        return [time(accessed), time(modified), time(changed), time(born)], raw.hex()
+
+    def flags(self, path):
+        """FILE_ATTRIBUTE_*."""
+        return int.from_bytes(attribute(path, "system.ntfs_attrib"), "little")
+
+    def windows(self, path):
+        """Each of ATTRIBUTES."""
+        return [self.attribute(path, name) for name in ATTRIBUTES]
+
+    def attribute(self, path, name):
+        try:
+            data = attribute(path, "system.ntfs_" + name)
+        except OSError as error:
+            # ntfs-3g has no name for the root.
+            if (name, error.errno) == ("dos_name", errno.EPERM) and os.lstat(path).st_ino == ROOT:
+                return UNTOLD
+            raise
+        return "-" if data is None else value(data)
+
+    def streams(self, path, flags):
+        """Name, size and SHA-256 of each stream."""
+        names = (attribute(path, "ntfs.streams.list") or b"").split(b"\0")
+        found = []
+        for name in sorted(filter(None, names)):
+            full = path + b":" + name
+            size = os.lstat(full).st_size
+            found.append("%s:%d:%s" % (shown(name), size, "-" if flags & ENCRYPTED else digest_of(full, size)))
+        return ",".join(found) or "-"
+
+    def target(self, path, root):
+        """Type and target of a link. ntfs-3g makes links of all reparse points; where those that lead to other volumes
+        lead, and what those are that it does not know, it cannot tell."""
+        target = os.readlink(path)
+        if target.startswith(b"unsupported reparse"):
+            return UNTOLD, UNTOLD
+        return "l", UNTOLD if root in target else shown(target)
+
+    def line(self, root, path, name):
+        """path, inode, type, links, size, 512-byte blocks, atime, mtime, ctime, creation, device, link target, SHA-256,
+        FILE_ATTRIBUTE_*, the four times as they are stored, then what `windows` and `streams` tell."""
+        st = os.lstat(path)
+        kind = TYPES[stat.S_IFMT(st.st_mode)]
+        size = blocks = device = target = digest = "-"
+        flags = self.flags(path)
+        times, raw_times = self.times(path, st)
+        if kind == "f":
+            size, blocks = st.st_size, st.st_blocks
+            # With efs_raw a file is as long as its backup.
+            size, digest = (UNTOLD, "encrypted") if flags & ENCRYPTED else (size, self.digest(path, size))
+        elif kind == "l":
+            kind, target = self.target(path, root)
+            if kind == UNTOLD:
+                size = blocks = digest = UNTOLD
+        elif kind in "cb":
+            device = "%d:%d" % (os.major(st.st_rdev), os.minor(st.st_rdev))
+        fields = [shown(name), st.st_ino, kind, st.st_nlink, size, blocks, *times, device, target, digest, "%x" % flags,
+                  raw_times, *self.windows(path), self.streams(path, flags)]
+        return "\t".join(str(f) for f in fields)
+
+    def digest(self, path, size):
+        return digest_of(path, size)
+
+    def manifest(self, root):
+        s = os.statvfs(root)
+        first = "\t".join(str(f) for f in ("statfs", s.f_frsize, s.f_blocks, s.f_bfree))
+        root = os.fsencode(root)
+        found = [(b".", self.line(root, root, b"."))]
+        for directory, names, files in os.walk(root, onerror=raised):
+            for name in names + files:
+                path = os.path.join(directory, name)
+                relative = os.path.relpath(path, root)
+                found.append((relative, self.line(root, path, relative)))
+        return "\n".join([first] + [text for _, text in sorted(found)]) + "\n"
+
+
+def raised(error):
+    raise error
+
+
+class Kernel(Driver):
+    """The kernel's ntfs3."""
+
+    def times(self, path, st):
+        return [time(st.st_atime_ns), time(st.st_mtime_ns), time(st.st_ctime_ns), recipe.born(path)], UNTOLD
+
+    def windows(self, path):
+        security = attribute(path, "system.ntfs_security")
+        told = {"acl": "-" if security is None else value(security)}
+        return [told.get(name, UNTOLD) for name in ATTRIBUTES]
+
+    def streams(self, path, flags):
+        return UNTOLD
+
+    def target(self, path, root):
+        return "l", shown(os.readlink(path))
