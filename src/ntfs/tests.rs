@@ -9,3 +9,4 @@ mod file_disk;
 mod fixtures;
 mod live;
 mod manifest;
+mod reads;
