@@ -120,8 +120,20 @@ impl JobSource {
 
 impl ShowArgs {
     fn windows(&self) -> Result<session::WindowsOptions, Failure> {
-        Ok(session::WindowsOptions { short_names: self.short_names, stream_paths: self.streams })
+        let user_mapping = self.user_mapping.as_deref().map(read_user_mapping).transpose()?;
+        let security = session::SecurityOptions { user_mapping, owner: self.owner };
+        Ok(session::WindowsOptions { short_names: self.short_names, stream_paths: self.streams, security })
     }
+}
+
+/// A mapping file, which may name users and groups of this host.
+fn read_user_mapping(path: &Path) -> Result<session::UserMapping, Failure> {
+    let wrong = |why: String| Failure::usage(format!("--user-mapping: '{}': {why}", path.display()));
+    let text = std::fs::read_to_string(path).map_err(|error| wrong(block::io_reason(&error)))?;
+    // Names that nobody has are told by the parser; numbers need neither file.
+    let host = |file: &str| std::fs::read_to_string(file).unwrap_or_default();
+    let names = session::HostNames::parse(&host("/etc/passwd"), &host("/etc/group"));
+    session::UserMapping::parse(&text, &names).map_err(|error| wrong(error.message))
 }
 
 impl ConnectionArgs {

@@ -75,6 +75,14 @@ impl Value {
         }
     }
 
+    /// Where it begins, among all attributes of the volume; `None` where it is in its record.
+    pub(crate) fn first_part(&self) -> Option<Location> {
+        match &self.place {
+            Place::Resident(..) => None,
+            Place::Clusters { parts, .. } => parts.first().cloned(),
+        }
+    }
+
     pub(crate) const fn is_encrypted(&self) -> bool {
         self.flags & ENCRYPTED != 0
     }

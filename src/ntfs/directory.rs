@@ -4,6 +4,7 @@ use crate::file_name::{self, FileName, Space};
 use crate::index::{self, Index};
 use crate::name;
 use crate::record::Reference;
+use crate::shape::SYSTEM;
 use crate::store::{Inode, Store};
 use crate::upcase::Upcase;
 use std::cmp::Ordering;
@@ -15,8 +16,6 @@ use vfs::{Cursor, DirEntry, FileType, NodeId, Result};
 const FIRST_OF_USERS: u64 = 16;
 /// The record of the root directory.
 pub(crate) const ROOT: u64 = 5;
-/// `FILE_ATTRIBUTE_SYSTEM`: Interix marks its special files so.
-const SYSTEM: u32 = 0x4;
 /// `FILE_ATTRIBUTE_REPARSE_POINT`.
 pub(crate) const REPARSE_POINT: u32 = 0x400;
 /// Bits of a cursor that count entries of a node.

@@ -1,11 +1,16 @@
 //! The file system as a whole: small caches, and the calls that every reader answers.
 
+use crate::content::Content;
 use crate::data::Value;
 use crate::directory;
 use crate::file::File;
 use crate::name;
 use crate::options::OpenOptions;
 use crate::record::{Kind, Reference};
+use crate::recovery::{self, Recovered};
+use crate::reparse::{self, Place};
+use crate::secure::Descriptors;
+use crate::shape::Shape;
 use crate::space;
 use crate::store::Store;
 use crate::stream;
@@ -16,7 +21,7 @@ use block::ReadAt;
 use std::num::NonZeroUsize;
 use std::ops::{ControlFlow, Range};
 use std::sync::{Arc, OnceLock};
-use vfs::reader::missing_is_damage;
+use vfs::reader::{corrupt, missing_is_damage};
 use vfs::{
     Acl, Attr, Cursor, Description, DirEntry, Error, ErrorKind, FileSystem, FileType, FsInfo, Kept, NodeId, Result,
     Segment, Space, State, Stream, StreamInfo,
@@ -24,6 +29,8 @@ use vfs::{
 
 /// Files that are kept decoded: a few hundred bytes each, beside their records.
 const FILES_MAX: NonZeroUsize = NonZeroUsize::new(2048).unwrap();
+/// Directories below each other at most: a path on Windows has 32,767 characters.
+const DEPTH_MAX: usize = 16_384;
 /// Three bytes for each of 255 units.
 const NAME_BYTES_MAX: u32 = 765;
 /// The record of `$UpCase`.
@@ -34,6 +41,8 @@ pub struct Ntfs {
     store: Store,
     upcase: Upcase,
     volume: VolumeInformation,
+    log_state: Option<State>,
+    descriptors: Descriptors,
     files: Kept<u64, File>,
     options: OpenOptions,
     notices: Vec<String>,
@@ -56,8 +65,9 @@ impl Ntfs {
     /// # Errors
     /// As [`Self::open`].
     pub fn open_with(volume: &Arc<dyn ReadAt>, options: &OpenOptions) -> Result<Self> {
-        let store = Store::open(Arc::clone(volume))?;
+        let Recovered { store, state: log_state, notice } = recovery::recover(volume, options.replay)?;
         let mut notices = store.notices.clone();
+        notices.extend(notice);
         let information = VolumeInformation::read(&store).unwrap_or_else(|error| {
             notices.push(format!("label and version of the volume cannot be read: {error}"));
             VolumeInformation::default()
@@ -72,6 +82,8 @@ impl Ntfs {
             store,
             upcase,
             volume: information,
+            log_state,
+            descriptors: Descriptors::new(),
             files: Kept::new(FILES_MAX),
             options: options.clone(),
             notices,
@@ -114,7 +126,8 @@ impl Ntfs {
 
     fn state(&self) -> Vec<State> {
         let found = [(self.volume.is_dirty, State::NotClean), (self.is_hibernated, State::Hibernated)];
-        let found: Vec<_> = found.into_iter().filter_map(|(is_so, state)| is_so.then_some(state)).collect();
+        let found = found.into_iter().filter_map(|(is_so, state)| is_so.then_some(state)).chain(self.log_state);
+        let found: Vec<_> = found.collect();
         if found.is_empty() { vec![State::Clean] } else { found }
     }
 
@@ -127,12 +140,15 @@ impl Ntfs {
                 format!("record {record} of the MFT belongs to the file system itself"),
             ));
         }
-        self.files.get_or_read(record, || File::read(&self.store, Reference { record, sequence: 0 }))
+        self.files.get_or_read(record, || {
+            let reference = Reference { record, sequence: 0 };
+            File::read(&self.store, &self.descriptors, &self.options.security, reference)
+        })
     }
 
     fn directory(&self, node: NodeId) -> Result<Arc<File>> {
         let file = self.file(node)?;
-        if !file.inode.record.is_directory || stream::ordinal(node).is_some() {
+        if !matches!(file.shape, Shape::Directory) || stream::ordinal(node).is_some() {
             return Err(Error::new(ErrorKind::NotADirectory, "this is not a directory"));
         }
         Ok(file)
@@ -146,7 +162,7 @@ impl Ntfs {
     }
 
     /// The data of a node: the file's, or a stream's.
-    fn data(&self, node: NodeId, named: Stream<'_>) -> Result<Value> {
+    fn content(&self, node: NodeId, named: Stream<'_>) -> Result<Content> {
         let file = self.file(node)?;
         let none = || Error::new(ErrorKind::NoAttribute, "no such stream");
         let name = match (Self::stream_name(&file, node)?, named) {
@@ -154,12 +170,7 @@ impl Ntfs {
             (None, Stream::Named(name)) => name::decode(name).filter(|name| !name.is_empty()).ok_or_else(none)?,
             (Some(_), Stream::Named(_)) => return Err(none()),
         };
-        if name.is_empty() && file.inode.record.is_directory {
-            return Err(Error::new(ErrorKind::IsADirectory, "this is a directory"));
-        }
-        let found = Value::find(&self.store, &file.inode, Kind::DATA, &name)?;
-        let missing = || vfs::reader::corrupt(format!("{}: it has no data", file.inode.name()));
-        found.ok_or_else(|| if name.is_empty() { missing() } else { none() })
+        Content::of(&self.store, &file, &name)
     }
 
     fn lookup_stream(&self, dir: NodeId, path: &[u8]) -> Result<Option<NodeId>> {
@@ -173,6 +184,30 @@ impl Ntfs {
         let exact = names.iter().position(|name| *name == sought);
         let found = exact.or_else(|| names.iter().position(|name| self.upcase.compare(name, &sought).is_eq()));
         Ok(found.and_then(|ordinal| stream::node(file.inode.number(), ordinal)))
+    }
+
+    /// The target of a symbolic link.
+    fn target(&self, file: &File) -> Result<Vec<u8>> {
+        match &file.shape {
+            Shape::UnixLink(target) => Ok(target.clone()),
+            Shape::Link(reparse) => {
+                reparse::target(reparse, Place { depth: self.depth(file)?, volumes: &self.options.volumes })
+            }
+            _ => Err(Error::new(ErrorKind::WrongType, "this is not a symbolic link")),
+        }
+    }
+
+    /// Directories between the root and a file: 0 for one in the root.
+    fn depth(&self, file: &File) -> Result<usize> {
+        let mut parent = file.parent()?;
+        for depth in 0..DEPTH_MAX {
+            if parent.record == directory::ROOT {
+                return Ok(depth);
+            }
+            self.store.record(parent).map_err(missing_is_damage)?;
+            parent = self.file(NodeId(parent.record))?.parent()?;
+        }
+        Err(corrupt(format!("{}: its directories lead nowhere", file.inode.name())))
     }
 
     fn source<'a>(&'a self, file: &'a File) -> xattr::Source<'a> {
@@ -239,7 +274,8 @@ impl FileSystem for Ntfs {
 
     fn attr(&self, node: NodeId) -> Result<Attr> {
         let file = self.file(node)?;
-        let attr = file.attr(&self.store)?;
+        let target = if file.shape.file_type() == FileType::Symlink { self.target(&file)? } else { Vec::new() };
+        let attr = file.attr(&self.store, crate::bytes::length(&target))?;
         let Some(name) = Self::stream_name(&file, node)? else { return Ok(attr) };
         let value = Value::find(&self.store, &file.inode, Kind::DATA, &name)?;
         Ok(Attr {
@@ -264,21 +300,20 @@ impl FileSystem for Ntfs {
     }
 
     fn read_link(&self, node: NodeId) -> Result<Vec<u8>> {
-        let _ = self.file(node)?;
-        Err(Error::new(ErrorKind::WrongType, "this is not a symbolic link"))
+        self.target(self.file(node)?.as_ref())
     }
 
     fn read_at(&self, node: NodeId, stream: Stream<'_>, offset: u64, buf: &mut [u8]) -> Result<usize> {
-        self.data(node, stream)?.read(&self.store, offset, buf)
+        self.content(node, stream)?.read(&self.store, offset, buf)
     }
 
     fn segment(&self, node: NodeId, offset: u64) -> Result<Segment> {
-        self.data(node, Stream::Main)?.segment(&self.store, offset)
+        self.content(node, Stream::Main)?.segment(&self.store, offset)
     }
 
     fn will_read(&self, node: NodeId, range: Range<u64>) {
         // A hint never fails: the read that follows tells what is wrong.
-        if let Ok(value) = self.data(node, Stream::Main) {
+        if let Ok(value) = self.content(node, Stream::Main) {
             value.will_read(&self.store, &range);
         }
     }
@@ -302,6 +337,6 @@ impl FileSystem for Ntfs {
     }
 
     fn acl(&self, node: NodeId) -> Result<Acl> {
-        self.file(node).map(|_| Acl::default())
+        Ok(self.file(node)?.access.acl.clone())
     }
 }

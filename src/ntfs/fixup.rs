@@ -44,6 +44,30 @@ pub(crate) fn undo(record: &mut [u8]) -> Result<(), Torn> {
     Ok(())
 }
 
+/// Prepares `record`, whose update sequence was undone or is new, for being written: the opposite of [`undo`], with the next
+/// number. The record is unchanged when it fails.
+pub(crate) fn redo(record: &mut [u8]) -> Result<(), Torn> {
+    let (offset, words) = header(record).ok_or(Torn::Misplaced)?;
+    let pieces = record.len().checked_div(STRIDE).unwrap_or(0);
+    let array_end = words.checked_mul(2).and_then(|bytes| offset.checked_add(bytes)).ok_or(Torn::Misplaced)?;
+    let is_placed = offset & 1 == 0 && offset >= 8 && array_end <= STRIDE.saturating_sub(2);
+    if !is_placed || words.checked_sub(1) != Some(pieces) || record.len() & STRIDE.wrapping_sub(1) != 0 {
+        return Err(Torn::Misplaced);
+    }
+    let number = u16::from_le_bytes(array(record, offset).ok_or(Torn::Misplaced)?);
+    // 0 and -1 are not used, so that neither empty nor erased space looks whole.
+    let number = if number >= u16::MAX.saturating_sub(1) { 1 } else { number.saturating_add(1) }.to_le_bytes();
+    let mut array = number.to_vec();
+    for piece in record.chunks_exact_mut(STRIDE) {
+        if let Some(end) = piece.last_chunk_mut::<2>() {
+            array.extend_from_slice(end);
+            end.copy_from_slice(&number);
+        }
+    }
+    record.get_mut(offset..array_end).ok_or(Torn::Misplaced)?.copy_from_slice(&array);
+    Ok(())
+}
+
 /// Offset of the array in the record, and its length in words, the number itself among them.
 fn header(record: &[u8]) -> Option<(usize, usize)> {
     Some((u16_at(record, 4)?.into(), u16_at(record, 6)?.into()))
@@ -77,6 +101,25 @@ mod tests {
         let before = torn.clone();
         assert_eq!(undo(&mut torn), Err(Torn::Piece(1)));
         assert_eq!(torn, before);
+    }
+
+    #[test]
+    fn what_is_written_anew_is_whole_and_has_another_number() {
+        let mut again = record();
+        undo(&mut again).unwrap();
+        let plain = again.clone();
+        redo(&mut again).unwrap();
+        assert_eq!((&again[48..54], &again[510..512]), (&[8, 0, 1, 2, 3, 4][..], &[8, 0][..]));
+        undo(&mut again).unwrap();
+        assert_eq!((&again[..48], &again[54..]), (&plain[..48], &plain[54..]));
+        for (before, after) in [(0xFFFE_u16, 1_u16), (0xFFFF, 1), (0, 1)] {
+            again[48..50].copy_from_slice(&before.to_le_bytes());
+            redo(&mut again).unwrap();
+            assert_eq!(again[48..50], after.to_le_bytes());
+            undo(&mut again).unwrap();
+        }
+        again[6] = 4;
+        assert_eq!(redo(&mut again), Err(Torn::Misplaced));
     }
 
     #[test]

@@ -12,19 +12,29 @@
 mod attribute_list;
 mod boot;
 mod bytes;
+mod compression;
+mod content;
 mod data;
 mod device;
 mod directory;
+mod ea;
 mod file;
 mod file_name;
 mod filesystem;
 mod fixup;
 mod index;
+mod interix;
+mod log;
 mod mft;
 mod name;
 mod options;
 mod record;
+mod recovery;
+mod reparse;
 mod runlist;
+mod secure;
+mod security;
+mod shape;
 mod space;
 mod standard_information;
 mod store;
@@ -32,19 +42,16 @@ mod stream;
 mod time;
 mod upcase;
 mod volume_information;
+mod wof;
 mod xattr;
 
 #[cfg(test)]
 mod tests;
 
-mod compression {
-    pub(crate) mod lznt1 {
-        pub(crate) fn decompress(_: &[u8], _: &mut [u8]) -> vfs::Result<()> {
-            Err(vfs::reader::corrupt("compression"))
-        }
-    }
-}
-
 pub use boot::{probe, probe_copy};
 pub use filesystem::Ntfs;
 pub use options::OpenOptions;
+pub use reparse::{VolumeMap, VolumePlaces};
+#[doc(hidden)]
+pub use security::try_all as try_all_of_security;
+pub use security::{HostNames, SecurityOptions, UserMapping};

@@ -8,6 +8,7 @@ use crate::file_name::Space;
 use crate::index::Index;
 use crate::name;
 use crate::record::{Kind, Reference};
+use crate::security::{Descriptor, ntacl};
 use crate::store::Store;
 use crate::stream;
 use crate::upcase::Upcase;
@@ -29,6 +30,14 @@ const OBJECT_IDS: &[u16] = &[0x24, 0x4F, 0x62, 0x6A, 0x49, 0x64];
 /// The record of `$Extend`.
 const EXTEND: Reference = Reference { record: 11, sequence: 0 };
 
+/// The security descriptor as Samba keeps it.
+const NTACL: &[u8] = b"security.NTACL";
+
+/// Whether Linux takes attributes of this name.
+fn is_of_linux(name: &[u8]) -> bool {
+    [USER, b"trusted.", b"security."].iter().any(|class| name.len() > class.len() && name.starts_with(class))
+}
+
 /// What the attributes are taken from.
 pub(crate) struct Source<'a> {
     pub(crate) store: &'a Store,
@@ -41,18 +50,28 @@ fn none() -> Error {
 }
 
 impl Source<'_> {
-    /// The names that are listed: those of streams. What begins with `system.ntfs_` is only given when it is asked for, as
+    /// The names that are listed: those of streams, Samba's form of the descriptor, attributes of Linux. What begins with `system.ntfs_` is only given when it is asked for, as
     /// with ntfs-3g: programs that copy attributes would fail with them elsewhere.
     pub(crate) fn names(&self) -> Vec<Vec<u8>> {
         let named = |stream: Vec<u16>| [USER, &name::encode(&stream)].concat();
-        stream::names(&self.file.inode).into_iter().map(named).collect()
+        let mut names: Vec<_> = stream::names(&self.file.inode).into_iter().map(named).collect();
+        names.extend(self.file.descriptor.is_some().then(|| NTACL.to_vec()));
+        for own in &self.file.attributes {
+            if is_of_linux(&own.name) && !names.contains(&own.name) {
+                names.push(own.name.clone());
+            }
+        }
+        names
     }
 
     /// The value of an attribute.
     pub(crate) fn value(&self, asked: &[u8]) -> Result<Vec<u8>> {
         if let Some(stream) = asked.strip_prefix(USER) {
             let stream = name::decode(stream).ok_or_else(none)?;
-            return self.attribute(Kind::DATA, &stream);
+            return match self.attribute(Kind::DATA, &stream) {
+                Err(error) if error.kind == ErrorKind::NoAttribute => self.of_windows(asked).ok_or(error),
+                found => found,
+            };
         }
         let standard = &self.file.standard;
         let times = |big: bool| {
@@ -60,6 +79,8 @@ impl Source<'_> {
             standard.raw_times.map(bytes).concat()
         };
         match asked {
+            b"system.ntfs_acl" => self.descriptor().map(|own| own.bytes().to_vec()),
+            NTACL => self.descriptor().map(ntacl::value),
             b"system.ntfs_attrib" => Ok(self.attributes().to_le_bytes().to_vec()),
             b"system.ntfs_attrib_be" => Ok(self.attributes().to_be_bytes().to_vec()),
             b"system.ntfs_times" => Ok(times(false)),
@@ -71,8 +92,18 @@ impl Source<'_> {
             b"system.ntfs_ea" => self.attribute(Kind::EA, &[]),
             b"system.ntfs_efsinfo" => self.attribute(Kind::LOGGED_UTILITY_STREAM, EFS),
             b"system.ntfs_object_id" => self.object_id(),
-            _ => Err(none()),
+            _ => self.of_windows(asked).ok_or_else(none),
         }
+    }
+
+    fn descriptor(&self) -> Result<&Descriptor> {
+        self.file.descriptor.as_deref().ok_or_else(none)
+    }
+
+    /// An extended attribute of Windows whose name is one of Linux: ntfs3 and WSL keep those of Linux so.
+    fn of_windows(&self, asked: &[u8]) -> Option<Vec<u8>> {
+        let own = self.file.attributes.iter().find(|own| own.name == asked && is_of_linux(asked))?;
+        Some(own.value.clone())
     }
 
     fn attribute(&self, kind: Kind, name: &[u16]) -> Result<Vec<u8>> {

@@ -23,6 +23,7 @@ mod sys;
 pub use companion::{Companion, Position, Role};
 pub use error::{Error, ErrorKind};
 pub use lifecycle::{Action, EndReason, Event, Lifecycle};
+pub use ntfs::{HostNames, SecurityOptions, UserMapping};
 pub use open::{OpenOptions, OpenVolume, Opened, Progress, open};
 pub use reading::{ReadingOptions, WindowsOptions};
 pub use record::{Kept, Record, RecordedVolume, StateDir};

@@ -27,6 +27,8 @@ pub struct WindowsOptions {
     pub short_names: bool,
     /// Whether streams are found as `file:stream` too.
     pub stream_paths: bool,
+    /// Whose files are whose.
+    pub security: ntfs::SecurityOptions,
 }
 
 /// A file system, if a volume holds one that is read.
@@ -93,6 +95,8 @@ fn ntfs(volume: &Volume, options: &ReadingOptions) -> Reading {
         replay: options.replay,
         short_names: options.windows.short_names,
         stream_paths: options.windows.stream_paths,
+        security: options.windows.security.clone(),
+        volumes: Arc::default(),
     };
     let file_system = ntfs::Ntfs::open_with(&volume.data, &options);
     Reading {

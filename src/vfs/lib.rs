@@ -10,6 +10,7 @@ mod file_system;
 mod info;
 mod kept;
 pub mod reader;
+pub mod replay;
 
 pub use acl::{Acl, AclEntry, AclPermissions, AclQualifier, PosixAcl};
 pub use attr::{Attr, Device, FileType, NodeFlags, NodeId, Timestamp};

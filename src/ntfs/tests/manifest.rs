@@ -16,8 +16,28 @@ const FIRST_ATTRIBUTE: usize = 15;
 const UNTOLD: &str = "?";
 /// The words for the fields.
 const FIELDS: [&str; 22] = [
-    "path", "inode", "type", "links", "size", "blocks", "atime", "mtime", "ctime", "created", "device", "target",
-    "sha256", "attrib", "times", "dos_name", "reparse_data", "acl", "object_id", "ea", "efsinfo", "streams",
+    "path",
+    "inode",
+    "type",
+    "links",
+    "size",
+    "blocks",
+    "atime",
+    "mtime",
+    "ctime",
+    "created",
+    "device",
+    "target",
+    "sha256",
+    "attrib",
+    "times",
+    "dos_name",
+    "reparse_data",
+    "acl",
+    "object_id",
+    "ea",
+    "efsinfo",
+    "streams",
 ];
 
 /// The line for `statfs`, then one for each name, sorted by path.
@@ -61,7 +81,11 @@ fn line(fs: &dyn FileSystem, path: &[u8], node: NodeId) -> Result<String> {
         time(attr.changed),
         attr.created.map_or_else(dash, time),
         attr.device.map_or_else(dash, |device| format!("{}:{}", device.major, device.minor)),
-        if attr.file_type == FileType::Symlink { or_error(fs.read_link(node).map(|target| shown(&target))) } else { dash() },
+        if attr.file_type == FileType::Symlink {
+            or_error(fs.read_link(node).map(|target| shown(&target)))
+        } else {
+            dash()
+        },
         if is_file { or_error(content(fs, node, Stream::Main, attr.size, flags)) } else { dash() },
         format!("{flags:x}"),
         hex(&value("times")?),
@@ -142,7 +166,8 @@ pub(super) fn differences(oracle: &[String], ours: &[String]) -> Vec<String> {
     let path = |line: &String| line.split('\t').next().unwrap().to_owned();
     let ours: std::collections::BTreeMap<_, _> = ours.iter().map(|line| (path(line), line)).collect();
     let theirs: std::collections::BTreeSet<_> = oracle.iter().map(path).collect();
-    let mut found: Vec<_> = ours.keys().filter(|path| !theirs.contains(*path)).map(|p| format!("only ours: {p}")).collect();
+    let mut found: Vec<_> =
+        ours.keys().filter(|path| !theirs.contains(*path)).map(|p| format!("only ours: {p}")).collect();
     for line in oracle {
         let Some(our_line) = ours.get(&path(line)) else {
             found.push(format!("only the oracle's: {line}"));

@@ -4,11 +4,11 @@
 //! `xfs_exchmaps_item.c`).
 
 use super::fields::{Item, Region, cut_short};
-use super::memory::Memory;
 use super::replay::kind;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use vfs::Result;
 use vfs::reader::corrupt;
+use vfs::replay::Memory;
 
 /// A change that was begun and has to be finished.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -23,12 +23,10 @@ mod fields;
 mod inode;
 mod intent;
 mod layout;
-mod memory;
 mod quota;
 mod record;
 mod replay;
 mod root;
-mod sectors;
 mod stamp;
 #[cfg(test)]
 mod tests;
@@ -37,13 +35,11 @@ mod transaction;
 
 pub(crate) use device::LogDevice;
 pub(crate) use intent::{AttributeChange, AttributeIntent, ExchangeIntent, Intent, MapIntent};
-pub(crate) use sectors::Sectors;
 
 use crate::layout::RawSuperblock;
 use crate::superblock::{self, Superblock};
 use block::ReadAt;
 use ends::{Ends, Finder, Identity, Span};
-use memory::Memory;
 use quota::Quotas;
 use record::{Fault, Record};
 use replay::{FirstPass, Replay};
@@ -51,6 +47,7 @@ use std::sync::Arc;
 use torn::Verified;
 use transaction::{Transaction, Transactions};
 use vfs::reader::corrupt;
+use vfs::replay::{BYTES_MAX, Memory, Sectors};
 use vfs::{Error, ErrorKind, Result};
 
 /// What a recovery found.
@@ -68,7 +65,7 @@ pub(crate) struct Recovered {
 }
 
 /// log2 of the size of a sector of [`Recovered::patches`].
-pub(crate) const PATCH_SHIFT: u32 = layout::BASIC_BLOCK_SHIFT;
+pub(crate) const PATCH_SHIFT: u32 = vfs::replay::SECTOR_SHIFT;
 
 /// What part of the memory transactions may take that are not committed yet, in addition to what was changed. A kernel
 /// makes none that is larger than an eighth of a log, which has 2 GiB at most.
@@ -95,7 +92,7 @@ fn identity(superblock: &Superblock) -> Identity {
 
 /// Replays the log in memory; `None` when it [`is_dirty`] not.
 pub(crate) fn recover(superblock: &Superblock, data: &Arc<dyn ReadAt>, log: &LogDevice) -> Result<Option<Recovered>> {
-    recover_within(superblock, data, log, memory::BYTES_MAX)
+    recover_within(superblock, data, log, BYTES_MAX)
 }
 
 fn recover_within(

@@ -6,9 +6,7 @@ use super::fields::{Item, Order};
 use super::inode::InodeFormat;
 use super::intent::{Intent, Intents};
 use super::layout::BASIC_BLOCK_SHIFT;
-use super::memory::Memory;
 use super::quota::Quotas;
-use super::sectors::{Sectors, Volume};
 use super::stamp::Finish;
 use super::transaction::Transaction;
 use crate::superblock::Superblock;
@@ -16,6 +14,7 @@ use block::ReadAt;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use vfs::Result;
+use vfs::replay::{Memory, Sectors, Volume};
 
 /// `XFS_LI_*`: what a log item is.
 pub(crate) mod kind {

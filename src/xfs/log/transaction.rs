@@ -2,11 +2,11 @@
 
 use super::fields::{Item, Order, Region, cut_short};
 use super::layout::{REGIONS_MAX, RawOperation, TRANSACTION_HEADER_BYTES, TRANSACTION_MAGIC, operation};
-use super::memory::Memory;
 use super::record::RecordHeader;
 use std::collections::HashMap;
 use vfs::Result;
 use vfs::reader::corrupt;
+use vfs::replay::Memory;
 use zerocopy::FromBytes;
 
 /// A transaction as far as it was read.

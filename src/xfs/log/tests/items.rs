@@ -2,10 +2,10 @@
 
 use super::writer::{Log, UUID, buffer, disk, seal, superblock, volume};
 use super::{A, After, recover_over};
-use crate::log::memory::Memory;
 use crate::log::quota::Quotas;
 use crate::log::replay::{FirstPass, Replay};
 use crate::log::{Intent, recover};
+use vfs::replay::Memory;
 
 /// The sector at which inode 128 is, and its buffer of 32 inodes.
 const INODES: u64 = 128;

@@ -1,0 +1,3 @@
+//! Logs that Windows wrote, and logs made up here.
+
+mod history;
