@@ -10,3 +10,4 @@ pub(crate) mod fixtures;
 mod fixture;
 mod live;
 mod manifest;
+mod reads;
