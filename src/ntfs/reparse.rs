@@ -102,8 +102,11 @@ impl Reparse {
     /// What a file with this reparse point is shown as; `attributes` are those of `$STANDARD_INFORMATION`.
     pub(crate) fn shown(&self, is_directory: bool, attributes: u32) -> Shown {
         match self {
-            Self::Symlink { .. } | Self::MountPoint { .. } | Self::LxSymlink(_) => Shown::Symlink,
-            Self::NfsSymlink(_) | Self::AppExecLink { .. } => Shown::Symlink,
+            Self::Symlink { .. }
+            | Self::MountPoint { .. }
+            | Self::LxSymlink(_)
+            | Self::NfsSymlink(_)
+            | Self::AppExecLink { .. } => Shown::Symlink,
             Self::LxSpecial(file_type) => Shown::Special(*file_type, None),
             Self::NfsSpecial(file_type, device) => Shown::Special(*file_type, *device),
             _ if is_directory => Shown::AsItIs,

@@ -5,9 +5,9 @@
 mod common;
 #[path = "../../tests/readers/file_disk.rs"]
 mod file_disk;
+mod fixture;
 #[path = "../../tests/readers/fixtures.rs"]
 pub(crate) mod fixtures;
-mod fixture;
 mod live;
 mod manifest;
 mod reads;

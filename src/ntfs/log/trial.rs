@@ -5,6 +5,7 @@ use crate::boot::Geometry;
 use crate::bytes::{index, length, slice, u32_at};
 use block::{Overlay, Patches, ReadAt};
 use std::sync::Arc;
+use vfs::replay::Sectors;
 
 /// Replays `log` over `volume`, with the sizes of the units that the first bytes of the volume say, and reads what was
 /// changed. Meant for fuzzing alone: nothing is returned.
@@ -32,7 +33,7 @@ pub fn try_all(volume: &Arc<dyn ReadAt>, log: &[u8]) {
         Ok(())
     };
     if let Ok(Outcome::Replayed(done)) = replay(volume, &geometry, &read, length(log)) {
-        let patches: Arc<dyn Patches> = Arc::clone(&done.patches) as Arc<dyn Patches>;
+        let patches: Arc<dyn Patches> = Arc::<Sectors>::clone(&done.patches);
         let overlay = Overlay::new(Arc::clone(volume), patches, PATCH_SHIFT);
         let mut sector = vec![0; index(1 << PATCH_SHIFT)];
         let mut next = done.patches.next(0);
