@@ -168,13 +168,13 @@ fn installation(finding: &Finding) -> vfs::Result<Option<MountedDevices>> {
 
 fn names(volumes: &[Volume], findings: &[Finding], letters: &DriveLetters) -> Vec<String> {
     let labels: Vec<_> = findings.iter().map(|finding| info(finding).and_then(|info| info.label)).collect();
-    let candidate = |(number, (volume, label)): (usize, (&Volume, &Option<String>))| Candidate {
+    let candidates = volumes.iter().zip(&labels).enumerate().map(|(number, (volume, label))| Candidate {
         label: label.as_deref(),
         letter: letters.of(number).first().copied(),
         disk: volume.disk,
         partition: volume.partition,
-    };
-    names::assign(&volumes.iter().zip(&labels).enumerate().map(candidate).collect::<Vec<_>>())
+    });
+    names::assign(&candidates.collect::<Vec<_>>())
 }
 
 /// Tells every file system where its links to others lead: to those that are mounted beside it.
