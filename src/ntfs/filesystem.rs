@@ -215,6 +215,14 @@ impl Ntfs {
     }
 }
 
+#[cfg(test)]
+impl Ntfs {
+    /// Bytes of the MFT.
+    pub(crate) fn records_bytes(&self) -> u64 {
+        self.store.records().saturating_mul(self.store.device.geometry.record_bytes.into())
+    }
+}
+
 fn read_upcase(store: &Store) -> Result<Upcase> {
     let inode = store.inode(UPCASE).map_err(missing_is_damage)?;
     let table = Value::find(store, &inode, Kind::DATA, &[])?;

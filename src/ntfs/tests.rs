@@ -11,3 +11,4 @@ mod fixture;
 pub(crate) mod fixtures;
 mod live;
 mod manifest;
+mod reads;

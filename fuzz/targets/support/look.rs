@@ -9,6 +9,19 @@ const NODES_MAX: usize = 300;
 /// Names of a directory that are looked up.
 const LOOKUPS: usize = 20;
 
+/// Attributes of NTFS that are given but not listed.
+const UNLISTED: [&[u8]; 9] = [
+    b"system.ntfs_acl",
+    b"system.ntfs_attrib",
+    b"system.ntfs_dos_name",
+    b"system.ntfs_object_id",
+    b"system.ntfs_reparse_data",
+    b"system.ntfs_ea",
+    b"system.ntfs_times",
+    b"system.ntfs_efsinfo",
+    b"security.NTACL",
+];
+
 /// Looks at every node that names lead to; how many could be looked at.
 pub fn look_at_all(fs: &dyn FileSystem) -> usize {
     look_from(fs, &[], NODES_MAX)
@@ -37,6 +50,13 @@ fn look(fs: &dyn FileSystem, node: NodeId, todo: &mut Vec<NodeId>) {
         assert!(!name.is_empty() && !name.contains(&0));
         let _ = fs.xattr(node, name);
     }
+    UNLISTED.iter().for_each(|name| drop(fs.xattr(node, name)));
+    let mut buf = vec![0; 16 << 10];
+    for stream in fs.streams(node).iter().flatten().take(50) {
+        if let Ok(read) = fs.read_at(node, Stream::Named(&stream.name), stream.size / 3, &mut buf) {
+            assert!(read as u64 <= stream.size - stream.size / 3);
+        }
+    }
     let Ok(attr) = fs.attr(node) else { return };
     if attr.file_type == FileType::Directory {
         let mut names = Vec::new();
@@ -51,7 +71,6 @@ fn look(fs: &dyn FileSystem, node: NodeId, todo: &mut Vec<NodeId>) {
         }
         return;
     }
-    let mut buf = vec![0; 16 << 10];
     for offset in [0, 60 << 10, attr.size / 2, attr.size.saturating_sub(100)] {
         let read = fs.read_at(node, Stream::Main, offset, &mut buf);
         if let Ok(read) = read {

@@ -36,7 +36,7 @@ fn ours(bytes: &[u8], kind: FileType) -> Shown {
 fn of_ntfs_3g(descriptors: &[(FileType, Vec<u8>)]) -> Option<Vec<(Shown, Vec<u8>)>> {
     let mut mapping = tempfile::NamedTempFile::new().unwrap();
     mapping.write_all(MAPPING.as_bytes()).unwrap();
-    let script = fixtures::directory("ntfs-security").join("by-ntfs-3g.py");
+    let script = fixtures::directory("ntfs").join("security").join("by-ntfs-3g.py");
     let mut command = Command::new("python3");
     command.arg(script).arg(mapping.path()).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use vfs::{ErrorKind, FileSystem, NodeId, Result};
 
 /// Whether images can be made and mounted here: tried, not guessed.
-fn can_make(scratch: &Path) -> bool {
+pub(super) fn can_make(scratch: &Path) -> bool {
     let image = scratch.join("trial");
     let made = script("ntfs", "make.py", &["image", image.to_str().unwrap(), "wsl"]);
     if !made.status.success() {
