@@ -3,6 +3,14 @@
 #[path = "../../tests/readers/manifest.rs"]
 #[allow(dead_code, reason = "NTFS has more to show, in words of its own")]
 mod common;
+mod crafted;
+mod damage;
+#[path = "../../tests/readers/damage.rs"]
+#[allow(dead_code, reason = "NTFS has no checksums, and is damaged in ways of its own")]
+mod damaged;
+#[path = "../../tests/readers/disk.rs"]
+#[allow(dead_code, reason = "the same")]
+mod disk;
 #[path = "../../tests/readers/file_disk.rs"]
 mod file_disk;
 #[path = "../../tests/readers/fixtures.rs"]
@@ -10,3 +18,7 @@ mod fixtures;
 mod live;
 mod manifest;
 mod reads;
+#[path = "../../tests/readers/tree.rs"]
+mod tree;
+#[path = "../../tests/readers/walk.rs"]
+mod walk;
