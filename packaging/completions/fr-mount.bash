@@ -65,7 +65,7 @@ _fr__mount() {
 
     case "${cmd}" in
         fr__mount)
-            opts="-h -V --read-only --rw --writable --read-write --ca --pin --server-name --client-cert --client-key --proxy --proxy-secret --chap-user --chap-secret --target-user --target-secret --initiator-name --digests --insecure-plaintext --connect-timeout --reconnect-timeout --cache --block-size --no-replay --log-device --realtime-device --volume --verify --foreground --json --log --help --version volumes status unmount demo daemon generate-docs help"
+            opts="-h -V --read-only --rw --writable --read-write --ca --pin --server-name --client-cert --client-key --proxy --proxy-secret --chap-user --chap-secret --target-user --target-secret --initiator-name --digests --insecure-plaintext --connect-timeout --reconnect-timeout --cache --block-size --no-replay --log-device --realtime-device --volume --verify --short-names --streams --user-mapping --owner --foreground --json --log --help --version volumes status unmount demo daemon generate-docs help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -148,6 +148,14 @@ _fr__mount() {
                     return 0
                     ;;
                 --volume)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --user-mapping)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --owner)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -1,6 +1,6 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_fr_mount_global_optspecs
-    string join \n read-only read-write ca= pin= server-name= client-cert= client-key= proxy= proxy-secret= chap-user= chap-secret= target-user= target-secret= initiator-name= digests= insecure-plaintext connect-timeout= reconnect-timeout= cache= block-size= no-replay log-device= realtime-device= volume= verify foreground json log= h/help V/version
+    string join \n read-only read-write ca= pin= server-name= client-cert= client-key= proxy= proxy-secret= chap-user= chap-secret= target-user= target-secret= initiator-name= digests= insecure-plaintext connect-timeout= reconnect-timeout= cache= block-size= no-replay log-device= realtime-device= volume= verify short-names streams user-mapping= owner= foreground json log= h/help V/version
 end
 
 function __fish_fr_mount_needs_command
@@ -47,12 +47,16 @@ complete -c fr-mount -n "__fish_fr_mount_needs_command" -l block-size -d 'Sector
 complete -c fr-mount -n "__fish_fr_mount_needs_command" -l log-device -d 'This volume holds the log or journal of a file system on another one, where its UUID does not say so. Volumes are written DISK or DISK:PARTITION, with the numbers that \'volumes\' shows' -r
 complete -c fr-mount -n "__fish_fr_mount_needs_command" -l realtime-device -d 'This volume holds the realtime files of an XFS file system on another one, where its UUID does not say so' -r
 complete -c fr-mount -n "__fish_fr_mount_needs_command" -l volume -d 'Mount only this volume, at MOUNTPOINT itself' -r
+complete -c fr-mount -n "__fish_fr_mount_needs_command" -l user-mapping -d 'Which Linux users and groups the users of Windows are: a UserMapping file of ntfs-3g' -r -F
+complete -c fr-mount -n "__fish_fr_mount_needs_command" -l owner -d 'Everything on Windows volumes belongs to this user (and group), who may read all of it' -r
 complete -c fr-mount -n "__fish_fr_mount_needs_command" -l log -d 'Write a log to this file; FR_MOUNT_LOG sets what is logged (default: info)' -r -F
 complete -c fr-mount -n "__fish_fr_mount_needs_command" -l read-only -d 'Mount read-only; there is no other mode'
 complete -c fr-mount -n "__fish_fr_mount_needs_command" -l read-write -l rw -l writable -d 'Not available: fr-mount never writes to a recovery point'
 complete -c fr-mount -n "__fish_fr_mount_needs_command" -l insecure-plaintext -d 'Allow iscsi:// (no TLS) to other machines: everything can then be read and changed on the way'
 complete -c fr-mount -n "__fish_fr_mount_needs_command" -l no-replay -d 'Show file systems that were in use as they lie on the disk, without what their journals hold'
 complete -c fr-mount -n "__fish_fr_mount_needs_command" -l verify -d 'Check files that carry a hash tree (fs-verity) against it when they are read; their signatures are not checked'
+complete -c fr-mount -n "__fish_fr_mount_needs_command" -l short-names -d 'List the short names (PROGRA~1) of NTFS beside the long ones'
+complete -c fr-mount -n "__fish_fr_mount_needs_command" -l streams -d 'Open the streams of NTFS files as FILE:STREAM too; they are extended attributes (user.STREAM) in any case'
 complete -c fr-mount -n "__fish_fr_mount_needs_command" -l foreground -d 'Stay in the foreground until the volumes are unmounted'
 complete -c fr-mount -n "__fish_fr_mount_needs_command" -l json -d 'Print results, and failures, as JSON on standard output'
 complete -c fr-mount -n "__fish_fr_mount_needs_command" -s h -l help -d 'Print help (see more with \'--help\')'

@@ -88,7 +88,8 @@ pub(crate) fn run(job: &Job, wakes: &Wakes, say: &mut dyn FnMut(Message)) -> Res
 /// Opens the recovery point on a thread of its own, so that a signal can end the wait: nothing is mounted yet.
 fn open(job: &Job, wakes: &Wakes, say: &mut dyn FnMut(Message)) -> Result<Opened, Failure> {
     let point = job.source.recovery_point()?;
-    let options = job.source.open_options(&job.secrets)?;
+    let mut options = job.source.open_options(&job.secrets)?;
+    options.reading.mounted_alone.clone_from(&job.volume);
     let sender = wakes.sender();
     std::thread::spawn(move || {
         let progress = sender.clone();

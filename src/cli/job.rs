@@ -113,6 +113,7 @@ impl JobSource {
                 verify: self.shown.verify,
                 windows: self.shown.windows()?,
                 companions: self.options.companions().map_err(Failure::usage)?,
+                mounted_alone: None,
             },
         })
     }

@@ -86,15 +86,19 @@ impl Drop for ProgressLine {
 pub(crate) fn report_text(report: &Report) -> String {
     let mut table = Table::new();
     table.load_style(presets::NOTHING);
-    table.set_header(["DISK", "PARTITION", "VOLUME", "SIZE", "CONTENT", "FILES"]);
+    // Only a Windows has drive letters.
+    let has_letters = report.volumes.iter().any(|volume| !volume.drive_letters.is_empty());
+    let header = ["DISK", "PARTITION", "VOLUME", "DRIVE", "SIZE", "CONTENT", "FILES"].map(str::to_owned);
+    table.set_header(chosen(header, has_letters));
     for disk in &report.disks {
         let volumes: Vec<_> = report.volumes.iter().filter(|volume| volume.disk == disk.disk).collect();
         let name = format!("{} ({}, {})", disk.disk, size(disk.bytes), disk.table);
         if volumes.is_empty() {
-            table.add_row([name.as_str(), "-", "-", "", "", "no partition was found"]);
+            let empty = [name.as_str(), "-", "-", "", "", "", "no partition was found"].map(str::to_owned);
+            table.add_row(chosen(empty, has_letters));
         }
         for volume in volumes {
-            table.add_row(row(&name, volume));
+            table.add_row(chosen(row(&name, volume), has_letters));
         }
     }
     let notices = report.notices.iter().cloned();
@@ -106,7 +110,18 @@ pub(crate) fn report_text(report: &Report) -> String {
     format!("{}{}", table.trim_fmt(), notices.concat())
 }
 
-fn row(disk: &str, volume: &VolumeReport) -> [String; 6] {
+/// The columns that are shown: without that of drive letters where there are none.
+fn chosen(columns: [String; 7], has_letters: bool) -> Vec<String> {
+    const LETTERS: usize = 3;
+    columns
+        .into_iter()
+        .enumerate()
+        .filter(|(column, _)| has_letters || *column != LETTERS)
+        .map(|(_, text)| text)
+        .collect()
+}
+
+fn row(disk: &str, volume: &VolumeReport) -> [String; 7] {
     let partition = volume.partition.number.map_or_else(|| "whole disk".to_owned(), |number| number.to_string());
     let files = match (&volume.state, &volume.mount_path) {
         (VolumeState::Mounted, Some(path)) => path.clone(),
@@ -119,6 +134,7 @@ fn row(disk: &str, volume: &VolumeReport) -> [String; 6] {
         disk.to_owned(),
         format!("{partition} ({})", volume.partition.kind),
         volume.name.clone(),
+        volume.drive_letters.join(" "),
         size(volume.bytes),
         content,
         files,
@@ -143,6 +159,7 @@ mod tests {
             bytes: 3 << 30,
             format: Some("ext4".into()),
             label: None,
+            drive_letters: Vec::new(),
             uuid: None,
             file_system: None,
             state,
@@ -176,6 +193,15 @@ mod tests {
         assert!(text.contains("not readable: it is XFS"), "{text}");
         assert!(text.contains("no partition was found"), "{text}");
         assert!(text.contains("note: a LUN was left out") && text.contains("note: data: look twice"), "{text}");
+    }
+
+    #[test]
+    fn drive_letters_have_a_column_where_there_are_any() {
+        let mut report = report();
+        assert!(!report_text(&report).contains("DRIVE"));
+        report.volumes[0].drive_letters = vec!["C:".into(), "D:".into()];
+        let text = report_text(&report);
+        assert!(text.contains("VOLUME") && text.contains("DRIVE") && text.contains("C: D:"), "{text}");
     }
 
     #[test]

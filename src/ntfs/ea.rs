@@ -7,8 +7,6 @@ use vfs::reader::corrupt;
 
 /// Bytes of one before its name: the distance to the next one, flags, length of the name, length of the value.
 const HEADER_BYTES: usize = 8;
-/// `FILE_NEED_EA`: who does not understand the attribute must not open the file.
-pub(crate) const NEED: u8 = 0x80;
 /// Bytes of all attributes of a file at most ([MS-FSCC] 2.4.16: lengths are of 16 bits).
 const BYTES_MAX: usize = 64 << 10;
 
@@ -19,23 +17,6 @@ pub(crate) struct ExtendedAttribute {
     pub(crate) name: Vec<u8>,
     pub(crate) flags: u8,
     pub(crate) value: Vec<u8>,
-}
-
-/// `$EA_INFORMATION`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Information {
-    /// Bytes of all attributes in the form in which programs get them.
-    pub(crate) packed_bytes: u16,
-    /// How many have [`NEED`].
-    pub(crate) needed: u16,
-    /// Bytes of `$EA`.
-    pub(crate) bytes: u32,
-}
-
-impl Information {
-    pub(crate) fn parse(bytes: &[u8]) -> Option<Self> {
-        Some(Self { packed_bytes: u16_at(bytes, 0)?, needed: u16_at(bytes, 2)?, bytes: u32_at(bytes, 4)? })
-    }
 }
 
 /// The attributes in the value of `$EA`, in their order. Each begins where the one before says; the last ends the value, or
@@ -97,10 +78,10 @@ mod tests {
 
     #[test]
     fn attributes_are_read_in_their_order() {
-        let list = packed(&[(b"$LXUID", 0, &[0xE8, 3, 0, 0]), (b"A", NEED, b""), (b"LONGER.NAME", 0, &[7; 300])]);
+        let list = packed(&[(b"$LXUID", 0, &[0xE8, 3, 0, 0]), (b"A", 0x80, b""), (b"LONGER.NAME", 0, &[7; 300])]);
         let found = parse(&list).unwrap();
         let short: Vec<_> = found.iter().map(|one| (one.name.as_slice(), one.flags, one.value.len())).collect();
-        assert_eq!(short, [(&b"$LXUID"[..], 0, 4), (b"A", NEED, 0), (b"LONGER.NAME", 0, 300)]);
+        assert_eq!(short, [(&b"$LXUID"[..], 0, 4), (b"A", 0x80, 0), (b"LONGER.NAME", 0, 300)]);
         assert_eq!(found[0].value, [0xE8, 3, 0, 0]);
         assert_eq!(parse(&[]).unwrap(), []);
     }
@@ -124,12 +105,5 @@ mod tests {
         }
         assert!(parse(&list[..list.len() - 8]).is_err());
         assert!(parse(&vec![0; BYTES_MAX + 1]).is_err());
-    }
-
-    #[test]
-    fn information_is_read() {
-        let information = Information::parse(&[45, 0, 1, 0, 48, 0, 0, 0]).unwrap();
-        assert_eq!(information, Information { packed_bytes: 45, needed: 1, bytes: 48 });
-        assert_eq!(Information::parse(&[0; 7]), None);
     }
 }

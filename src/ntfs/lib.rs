@@ -7,12 +7,11 @@
     test,
     allow(clippy::as_conversions, clippy::arithmetic_side_effects, reason = "tests compute on known data")
 )]
-#![allow(dead_code, reason = "the reader that uses these parts follows")]
 
 mod attribute_list;
 mod boot;
 mod bytes;
-mod compression;
+pub mod compression;
 mod content;
 mod data;
 mod device;
@@ -50,7 +49,11 @@ mod tests;
 
 pub use boot::{probe, probe_copy};
 pub use filesystem::Ntfs;
+#[doc(hidden)]
+pub use log::try_all as try_all_of_log;
 pub use options::OpenOptions;
+#[doc(hidden)]
+pub use reparse::try_all as try_all_of_reparse;
 pub use reparse::{VolumeMap, VolumePlaces};
 #[doc(hidden)]
 pub use security::try_all as try_all_of_security;

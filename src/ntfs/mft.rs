@@ -3,7 +3,7 @@
 use crate::attribute_list;
 use crate::bytes::length;
 use crate::device::Device;
-use crate::record::{Attribute, Body, Kind, NonResident, Record, Reference};
+use crate::record::{Attribute, Body, Kind, NonResident, Record};
 use crate::runlist::{Run, Runlist};
 use std::ops::Range;
 use vfs::reader::{corrupt, missing_is_damage};
@@ -161,9 +161,4 @@ fn read_record(device: &Device, number: u64, address: u64) -> Result<Record> {
 pub(crate) fn parse(device: &Device, record: &Record, body: &NonResident) -> Result<Runlist> {
     let what = || format!("record {} of the MFT", record.number);
     Runlist::parse(record.bytes(&body.pairs), body.lowest, body.end, device.geometry.clusters, &what)
-}
-
-/// What a message calls the record of a reference.
-pub(crate) fn name(reference: Reference) -> String {
-    format!("record {} of the MFT", reference.record)
 }

@@ -64,11 +64,6 @@ impl Reference {
         let [.., low, high] = raw.to_le_bytes();
         Self { record: raw & 0xFFFF_FFFF_FFFF, sequence: u16::from_le_bytes([low, high]) }
     }
-
-    /// The sequence number and the record, as on the disk.
-    pub(crate) fn raw(self) -> u64 {
-        u64::from(self.sequence) << 48 | self.record
-    }
 }
 
 /// Sizes and runs of an attribute whose value is in clusters.
@@ -198,14 +193,6 @@ impl Record {
         let mut all = self.attributes.iter().filter(fitting);
         let exact = id.and_then(|id| all.clone().find(|attribute| attribute.id == id));
         exact.or_else(|| all.next())
-    }
-
-    /// The value of an attribute that has to be in its record.
-    pub(crate) fn resident(&self, attribute: &Attribute) -> Option<&[u8]> {
-        match &attribute.body {
-            Body::Resident(range) => Some(self.bytes(range)),
-            Body::NonResident(_) => None,
-        }
     }
 
     /// Checks that it is the record that was meant.

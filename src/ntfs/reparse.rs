@@ -102,8 +102,11 @@ impl Reparse {
     /// What a file with this reparse point is shown as; `attributes` are those of `$STANDARD_INFORMATION`.
     pub(crate) fn shown(&self, is_directory: bool, attributes: u32) -> Shown {
         match self {
-            Self::Symlink { .. } | Self::MountPoint { .. } | Self::LxSymlink(_) => Shown::Symlink,
-            Self::NfsSymlink(_) | Self::AppExecLink { .. } => Shown::Symlink,
+            Self::Symlink { .. }
+            | Self::MountPoint { .. }
+            | Self::LxSymlink(_)
+            | Self::NfsSymlink(_)
+            | Self::AppExecLink { .. } => Shown::Symlink,
             Self::LxSpecial(file_type) => Shown::Special(*file_type, None),
             Self::NfsSpecial(file_type, device) => Shown::Special(*file_type, *device),
             _ if is_directory => Shown::AsItIs,
@@ -112,6 +115,28 @@ impl Reparse {
             Self::Other { tag, .. } if tag.is_placeholder() => Shown::Refused(not_here(*tag)),
             Self::Other { tag, owner } => Shown::Refused(refusal(*tag, *owner)),
         }
+    }
+}
+
+/// For fuzzing: everything here over the same bytes, whatever they are.
+#[doc(hidden)]
+pub fn try_all(bytes: &[u8]) {
+    const DEPTH: usize = 2;
+    let _ = crate::interix::parse(bytes);
+    let Ok(reparse) = Reparse::parse(bytes) else { return };
+    for (is_directory, attributes) in [(true, 0), (false, 0), (false, TO_BE_FETCHED)] {
+        let _ = reparse.shown(is_directory, attributes);
+    }
+    let volumes = VolumeMap::default();
+    volumes
+        .set(VolumePlaces { drives: [('C', Vec::new()), ('D', b"../D".to_vec())].into(), ..VolumePlaces::default() });
+    let Ok(target) = target(&reparse, Place { depth: DEPTH, volumes: &volumes }) else { return };
+    assert!(!target.is_empty() && !target.contains(&0), "a target is a path");
+    if matches!(reparse, Reparse::Symlink { .. } | Reparse::MountPoint { .. } | Reparse::AppExecLink { .. }) {
+        let ups = target.split(|byte| *byte == b'/').take_while(|part| *part == b"..").count();
+        let all = target.split(|byte| *byte == b'/').filter(|part| *part == b"..").count();
+        assert!(ups == all && ups <= DEPTH.saturating_add(1), "a target stays among the volumes");
+        assert!(!target.starts_with(b"/"), "a target is relative");
     }
 }
 

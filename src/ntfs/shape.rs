@@ -52,9 +52,9 @@ impl Shape {
         if let Some(point) = Value::find(store, inode, Kind::REPARSE_POINT, &[])? {
             let reparse = point.read_all(store, reparse::BYTES_MAX).and_then(|value| Reparse::parse(&value));
             return match reparse {
-                Ok(reparse) => Ok(Self::by_reparse_point(reparse, unspecial, standard.attributes, wsl)),
+                Ok(reparse) => Ok(Self::by_reparse_point(&reparse, unspecial, standard.attributes, wsl)),
                 Err(error) if error.kind == ErrorKind::Corrupt && is_directory => Ok(unspecial),
-                Err(error) if error.kind == ErrorKind::Corrupt => Ok(Self::refused(inode, error)),
+                Err(error) if error.kind == ErrorKind::Corrupt => Ok(Self::refused(inode, &error)),
                 Err(error) => Err(error),
             };
         }
@@ -67,19 +67,19 @@ impl Shape {
         Ok(Self::by_mark(store, inode, standard)?.unwrap_or(unspecial))
     }
 
-    fn refused(inode: &Inode, error: Error) -> Self {
+    fn refused(inode: &Inode, error: &Error) -> Self {
         Self::Refused(error.kind, format!("{}: {}", inode.name(), error.message))
     }
 
-    fn by_reparse_point(reparse: Reparse, unspecial: Self, attributes: u32, wsl: &WslMetadata) -> Self {
+    fn by_reparse_point(reparse: &Reparse, unspecial: Self, attributes: u32, wsl: &WslMetadata) -> Self {
         let recorded = || wsl.device.map(|(major, minor)| Device { major, minor });
         match reparse.shown(matches!(unspecial, Self::Directory), attributes) {
             Shown::AsItIs => unspecial,
-            Shown::Symlink => Self::Link(Box::new(reparse)),
+            Shown::Symlink => Self::Link(Box::new(reparse.clone())),
             Shown::Special(file_type, device) => Self::Special(file_type, device.or_else(recorded)),
             Shown::Placeholder => Self::Placeholder,
             Shown::Refused(error) => Self::Refused(error.kind, error.message),
-            Shown::Wof => match &reparse {
+            Shown::Wof => match reparse {
                 Reparse::Wof(data) => match wof::Backing::parse(data) {
                     Ok(wof::Backing::Stream(algorithm)) => Self::Wof(algorithm),
                     Ok(wof::Backing::Wim(image)) => {

@@ -13,8 +13,9 @@ mod damaged;
 mod disk;
 #[path = "../../tests/readers/file_disk.rs"]
 mod file_disk;
+mod fixture;
 #[path = "../../tests/readers/fixtures.rs"]
-mod fixtures;
+pub(crate) mod fixtures;
 mod live;
 mod manifest;
 mod reads;

@@ -11,8 +11,6 @@ use std::ops::Range;
 use vfs::reader::corrupt;
 use vfs::{Error, ErrorKind, Result};
 
-/// `IO_REPARSE_TAG_WOF`.
-pub(crate) const TAG: u32 = 0x8000_0017;
 /// The stream that holds what is packed.
 pub(crate) const STREAM: &str = "WofCompressedData";
 
@@ -77,7 +75,7 @@ pub(crate) struct Wim {
 }
 
 impl Backing {
-    /// What a reparse point with the tag [`TAG`] says: `data` is what follows its tag and length.
+    /// What a reparse point with the tag `IO_REPARSE_TAG_WOF` says: `data` is what follows its tag and length.
     ///
     /// # Errors
     ///

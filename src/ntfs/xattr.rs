@@ -4,7 +4,7 @@
 use crate::data::Value;
 use crate::directory;
 use crate::file::File;
-use crate::file_name::Space;
+use crate::file_name::{FileName, Space};
 use crate::index::Index;
 use crate::name;
 use crate::record::{Kind, Reference};
@@ -129,7 +129,11 @@ impl Source<'_> {
     }
 
     fn dos_name(&self) -> Result<Vec<u8>> {
-        let short = self.file.names.iter().find(|name| matches!(name.space, Space::Dos | Space::Win32AndDos));
+        // The root is called `.`, which is no name.
+        let is_short = |name: &&FileName| {
+            matches!(name.space, Space::Dos | Space::Win32AndDos) && self.file.inode.number() != directory::ROOT
+        };
+        let short = self.file.names.iter().find(is_short);
         short.map(|short| name::encode(&short.name)).ok_or_else(none)
     }
 

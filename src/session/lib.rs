@@ -9,6 +9,7 @@
 
 mod companion;
 mod detect;
+mod drive_letters;
 mod error;
 mod lifecycle;
 mod lun_disk;

@@ -8,23 +8,26 @@ const NAME_BYTES_MAX: usize = 120;
 /// What a volume could be called by.
 pub(crate) struct Candidate<'a> {
     pub(crate) label: Option<&'a str>,
+    /// The drive letter that the recovered system gave it.
+    pub(crate) letter: Option<char>,
     pub(crate) disk: usize,
     pub(crate) partition: Option<u32>,
 }
 
-/// A name for each volume, in their order: the label where it is usable and belongs to no other volume, else
-/// `disk0-part1` or `disk0`. A label that several volumes have gets the position added for each of them, so that
-/// the name of one does not depend on the others' order.
+/// A name for each volume, in their order: its label where that is usable, else its drive letter, else `disk0-part1` or
+/// `disk0`. What several volumes would be called gets the position added for each of them, so that the name of one does not
+/// depend on the others' order.
 pub(crate) fn assign(volumes: &[Candidate<'_>]) -> Vec<String> {
-    let labels: Vec<_> = volumes.iter().map(|volume| volume.label.and_then(usable)).collect();
+    let own = |volume: &Candidate<'_>| volume.label.and_then(usable).or_else(|| volume.letter.map(String::from));
+    let own: Vec<_> = volumes.iter().map(own).collect();
     let mut taken = HashSet::new();
     let mut names = Vec::new();
-    for (volume, label) in volumes.iter().zip(&labels) {
+    for (volume, own_name) in volumes.iter().zip(&own) {
         let position = position(volume);
-        let shared = labels.iter().filter(|other| *other == label).count() > 1;
-        let wanted = match label {
-            Some(label) if shared => format!("{label}-{position}"),
-            Some(label) => label.clone(),
+        let shared = own.iter().filter(|other| *other == own_name).count() > 1;
+        let wanted = match own_name {
+            Some(name) if shared => format!("{name}-{position}"),
+            Some(name) => name.clone(),
             None => position.clone(),
         };
         // A label may look like another volume's position: then the position decides.
@@ -60,7 +63,7 @@ mod tests {
     use super::*;
 
     fn names(volumes: &[(Option<&str>, usize, Option<u32>)]) -> Vec<String> {
-        let volume = |&(label, disk, partition)| Candidate { label, disk, partition };
+        let volume = |&(label, disk, partition)| Candidate { label, letter: None, disk, partition };
         assign(&volumes.iter().map(volume).collect::<Vec<_>>())
     }
 
@@ -74,6 +77,15 @@ mod tests {
     fn a_label_that_two_volumes_have_gets_their_positions() {
         let volumes = [(Some("data"), 0, Some(1)), (Some("data"), 1, Some(1))];
         assert_eq!(names(&volumes), ["data-disk0-part1", "data-disk1-part1"]);
+    }
+
+    #[test]
+    fn drive_letters_name_volumes_without_label() {
+        let volume = |label, letter, number| Candidate { label, letter, disk: 0, partition: Some(number) };
+        let volumes = [volume(None, Some('C'), 1), volume(Some("data"), Some('D'), 2), volume(None, Some('E'), 3)];
+        assert_eq!(assign(&volumes), ["C", "data", "E"]);
+        let volumes = [volume(None, Some('C'), 1), volume(Some("C"), None, 2)];
+        assert_eq!(assign(&volumes), ["C-disk0-part1", "C-disk0-part2"]);
     }
 
     #[test]

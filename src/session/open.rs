@@ -2,12 +2,15 @@
 
 use crate::companion;
 use crate::detect::{self, Content};
+use crate::drive_letters::{self, DriveLetters};
 use crate::names::{self, Candidate};
 use crate::reading::{self, Reading, ReadingOptions};
 use crate::source::{Source, SourceDisk};
 use crate::{DiskReport, Error, ErrorKind, FileSystemReport, PartitionReport, Report, VolumeReport, VolumeState};
 use block::{Cache, CacheConfig, CachedDisk, ReadAt, ReadError};
 use bundle::RecoveryPoint;
+use guest::MountedDevices;
+use std::collections::HashMap;
 use std::sync::Arc;
 use vfs::{Description, FileSystem};
 use volume::{Device, Scan, Volume};
@@ -135,24 +138,60 @@ fn read_volumes(
     progress: Progress<'_>,
 ) -> Vec<OpenVolume> {
     let findings: Vec<_> = found.volumes.iter().map(|volume| find(volume, devices, found, reading, progress)).collect();
-    let labels: Vec<_> = findings.iter().map(|finding| info(finding).and_then(|info| info.label)).collect();
-    let candidate = |(volume, label): (&Volume, &Option<String>)| (volume.disk, volume.partition, label.clone());
-    let candidates: Vec<_> = found.volumes.iter().zip(&labels).map(candidate).collect();
-    let names = names::assign(
-        &candidates
-            .iter()
-            .map(|(disk, partition, label)| Candidate { label: label.as_deref(), disk: *disk, partition: *partition })
-            .collect::<Vec<_>>(),
-    );
+    let installations: Vec<_> = findings.iter().map(installation).collect();
+    let letters = DriveLetters::new(&found.volumes, &installations);
+    let names = names(&found.volumes, &findings, &letters);
+    lead_links(&findings, &letters, &names, reading.mounted_alone.as_deref());
     let mut open = Vec::new();
-    for ((volume, finding), name) in found.volumes.iter().zip(findings).zip(names) {
+    for (((volume, finding), name), installation) in found.volumes.iter().zip(findings).zip(names).zip(installations) {
         let index = report.volumes.len();
-        report.volumes.push(volume_report(volume, &finding, name.clone()));
+        let mut entry = volume_report(volume, &finding, name.clone());
+        entry.drive_letters = letters.of(index).into_iter().map(|letter| format!("{letter}:")).collect();
+        entry.notices.extend(installation.err().map(|error| {
+            format!("the registry of its Windows cannot be read, so drive letters are not known: {}", chain(&error))
+        }));
+        report.volumes.push(entry);
         if let Some(Ok(file_system)) = finding.reading.map(|reading| reading.file_system) {
             open.push(OpenVolume { index, name, file_system });
         }
     }
     open
+}
+
+/// What a Windows on the volume remembers of all volumes.
+fn installation(finding: &Finding) -> vfs::Result<Option<MountedDevices>> {
+    match finding.reading.as_ref().map(|reading| &reading.file_system) {
+        Some(Ok(file_system)) => drive_letters::installation(file_system.as_ref()),
+        Some(Err(_)) | None => Ok(None),
+    }
+}
+
+fn names(volumes: &[Volume], findings: &[Finding], letters: &DriveLetters) -> Vec<String> {
+    let labels: Vec<_> = findings.iter().map(|finding| info(finding).and_then(|info| info.label)).collect();
+    let numbered = volumes.iter().zip(&labels).enumerate();
+    let candidates = numbered.map(|(number, (volume, label))| Candidate {
+        label: label.as_deref(),
+        letter: letters.of(number).first().copied(),
+        disk: volume.disk,
+        partition: volume.partition,
+    });
+    names::assign(&candidates.collect::<Vec<_>>())
+}
+
+/// Tells every file system where its links to others lead: to those that are mounted beside it.
+fn lead_links(findings: &[Finding], letters: &DriveLetters, names: &[String], alone: Option<&str>) {
+    let readable = |finding: &Finding| finding.reading.as_ref().is_some_and(|reading| reading.file_system.is_ok());
+    let mounted = findings
+        .iter()
+        .zip(names)
+        .enumerate()
+        .filter(|(_, (finding, name))| readable(finding) && alone.is_none_or(|alone| alone == name.as_str()));
+    let mounted: HashMap<_, _> = mounted.map(|(number, (_, name))| (number, name.clone())).collect();
+    for (number, finding) in findings.iter().enumerate() {
+        if let Some(links) = finding.reading.as_ref().and_then(|reading| reading.links.as_ref()) {
+            links.set(letters.places(number, &mounted));
+        }
+    }
 }
 
 fn find(
@@ -209,6 +248,7 @@ fn volume_report(volume: &Volume, finding: &Finding, name: String) -> VolumeRepo
         bytes: volume.bytes,
         format,
         label: label.or_else(|| description?.label.clone()),
+        drive_letters: Vec::new(),
         uuid: uuid.or_else(|| description?.uuid.clone()),
         file_system: description.map(file_system_report),
         state,

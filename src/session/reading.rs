@@ -18,6 +18,8 @@ pub struct ReadingOptions {
     pub windows: WindowsOptions,
     /// What the user says of volumes that belong to file systems on others.
     pub companions: Vec<Companion>,
+    /// The name of the volume that is mounted without the others: no link leads to them then.
+    pub mounted_alone: Option<String>,
 }
 
 /// How files of Windows (NTFS) are shown.
@@ -38,6 +40,8 @@ pub(crate) struct Reading {
     pub(crate) file_system: vfs::Result<Arc<dyn FileSystem>>,
     /// What it says of itself; `None` where it is damaged.
     pub(crate) description: Option<Description>,
+    /// Is told where its links to other volumes lead, once all volumes are open.
+    pub(crate) links: Option<Arc<ntfs::VolumeMap>>,
 }
 
 /// Opens what is on `volume`; `None` where it is nothing that is read.
@@ -61,6 +65,7 @@ fn ext4(volume: &Volume, found: &Scan, options: &ReadingOptions) -> Reading {
         file_system: file_system.map(|fs| -> Arc<dyn FileSystem> { Arc::new(fs) }),
         // A damaged superblock describes nothing, and its copies do not know in what state it was left.
         description: ext4::describe(volume.data.as_ref()).ok(),
+        links: None,
     }
 }
 
@@ -87,21 +92,24 @@ fn xfs(volume: &Volume, found: &Scan, options: &ReadingOptions) -> Reading {
         description.state.retain(|state| *state != State::Clean);
         description.state.extend(was_in_use.map(|_| State::JournalToBeReplayed));
     }
-    Reading { format: "xfs", file_system: file_system.map(|fs| -> Arc<dyn FileSystem> { Arc::new(fs) }), description }
+    let file_system = file_system.map(|fs| -> Arc<dyn FileSystem> { Arc::new(fs) });
+    Reading { format: "xfs", file_system, description, links: None }
 }
 
 fn ntfs(volume: &Volume, options: &ReadingOptions) -> Reading {
+    let links = Arc::<ntfs::VolumeMap>::default();
     let options = ntfs::OpenOptions {
         replay: options.replay,
         short_names: options.windows.short_names,
         stream_paths: options.windows.stream_paths,
         security: options.windows.security.clone(),
-        volumes: Arc::default(),
+        volumes: Arc::clone(&links),
     };
     let file_system = ntfs::Ntfs::open_with(&volume.data, &options);
     Reading {
         format: "ntfs",
         description: file_system.as_ref().ok().map(ntfs::Ntfs::describe),
+        links: Some(links),
         file_system: file_system.map(|fs| -> Arc<dyn FileSystem> { Arc::new(fs) }),
     }
 }

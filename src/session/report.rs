@@ -100,6 +100,8 @@ pub struct VolumeReport {
     pub format: Option<String>,
     /// The file system's label.
     pub label: Option<String>,
+    /// The drive letters that the recovered Windows gave it (`C:`).
+    pub drive_letters: Vec<String>,
     /// The file system's UUID.
     pub uuid: Option<String>,
     /// What the file system says of itself; `None` when there is none that is known so well, or it is damaged.

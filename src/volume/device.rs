@@ -3,6 +3,7 @@
 use crate::{Error, VolumeKind};
 use block::{BlockSize, ReadAt, Slice};
 use std::sync::Arc;
+use uuid::Uuid;
 
 /// A whole disk.
 pub struct Device {
@@ -35,6 +36,18 @@ impl Device {
     }
 }
 
+/// What tells a partition from those of other disks, beside its place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Identity {
+    /// The unique GUID of a GPT partition.
+    Gpt(Uuid),
+    /// The signature of the disk of an MBR partition, which is told from others of that disk by its first byte.
+    Mbr {
+        /// Never 0: a disk that was never given a signature has none.
+        disk_signature: u32,
+    },
+}
+
 /// Something that a file system can be in: a partition, or a whole disk.
 pub struct Volume {
     /// The disk it is on, as a position in the list that was scanned.
@@ -47,6 +60,8 @@ pub struct Volume {
     pub name: Option<String>,
     /// The partition's identity, in the notation of Linux' `PARTUUID`.
     pub uuid: Option<String>,
+    /// The same as Windows remembers it; `None` for a whole disk.
+    pub identity: Option<Identity>,
     /// First byte on the disk.
     pub start: u64,
     /// Size in bytes.
@@ -61,8 +76,8 @@ impl Volume {
         let shift = device.block_size.shift();
         let (start, bytes) = (first << shift, count << shift);
         let data = Slice::new(Arc::clone(&device.data), start, bytes)?;
-        let (name, uuid, kind) = (None, None, VolumeKind::WholeDisk);
-        Ok(Self { disk, partition: Some(number), kind, name, uuid, start, bytes, data: Arc::new(data) })
+        let (name, uuid, identity, kind) = (None, None, None, VolumeKind::WholeDisk);
+        Ok(Self { disk, partition: Some(number), kind, name, uuid, identity, start, bytes, data: Arc::new(data) })
     }
 
     /// The whole disk.
@@ -73,6 +88,7 @@ impl Volume {
             kind: VolumeKind::WholeDisk,
             name: None,
             uuid: None,
+            identity: None,
             start: 0,
             bytes: device.data.size(),
             data: Arc::clone(&device.data),

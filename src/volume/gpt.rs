@@ -1,7 +1,7 @@
 //! GUID partition tables (UEFI 2.10, chapter 5.3).
 
 use crate::mbr::{self, BootSector};
-use crate::{Assembly, Device, Error, Membership, Volume, VolumeKind, VolumeManager};
+use crate::{Assembly, Device, Error, Identity, Membership, Volume, VolumeKind, VolumeManager};
 use std::ops::RangeInclusive;
 use uuid::Uuid;
 use zerocopy::little_endian::{U16, U32, U64};
@@ -256,7 +256,8 @@ impl VolumeManager for Gpt {
                 let count = entry.last.saturating_sub(entry.first).saturating_add(1);
                 let volume = Volume::partition(*disk, device, entry.number, entry.first, count)?;
                 let (kind, uuid) = (VolumeKind::Gpt(entry.kind), Some(entry.unique.to_string()));
-                assembly.volumes.push(Volume { kind, uuid, name: entry.name, ..volume });
+                let identity = Some(Identity::Gpt(entry.unique));
+                assembly.volumes.push(Volume { kind, uuid, identity, name: entry.name, ..volume });
             }
             if BootSector::read(device)?.is_some_and(|boot_sector| boot_sector.is_hybrid()) {
                 assembly.notices.push("the MBR lists partitions as well (hybrid); the GPT decides".to_owned());

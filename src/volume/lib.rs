@@ -13,7 +13,7 @@ mod manager;
 mod mbr;
 mod scan;
 
-pub use device::{Device, Volume};
+pub use device::{Device, Identity, Volume};
 pub use gpt::Gpt;
 pub use kind::VolumeKind;
 pub use manager::{Assembly, Error, Membership, VolumeManager};

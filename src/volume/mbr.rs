@@ -1,6 +1,6 @@
 //! MBR partition tables with extended and logical partitions (Linux `block/partitions/msdos.c`).
 
-use crate::{Assembly, Device, Error, Membership, Volume, VolumeKind, VolumeManager};
+use crate::{Assembly, Device, Error, Identity, Membership, Volume, VolumeKind, VolumeManager};
 use std::collections::HashSet;
 use zerocopy::little_endian::{U16, U32};
 use zerocopy::{FromBytes, Immutable, KnownLayout, Unaligned};
@@ -129,8 +129,10 @@ impl Collector<'_> {
             self.assembly.notices.push(notice);
         }
         let volume = Volume::partition(self.disk, self.device, number, first, count.min(left))?;
-        let uuid = (self.disk_signature != 0).then(|| format!("{:08x}-{number:02x}", self.disk_signature));
-        self.assembly.volumes.push(Volume { kind: VolumeKind::Mbr(kind), uuid, ..volume });
+        let signature = Some(self.disk_signature).filter(|signature| *signature != 0);
+        let uuid = signature.map(|signature| format!("{signature:08x}-{number:02x}"));
+        let identity = signature.map(|disk_signature| Identity::Mbr { disk_signature });
+        self.assembly.volumes.push(Volume { kind: VolumeKind::Mbr(kind), uuid, identity, ..volume });
         Ok(())
     }
 

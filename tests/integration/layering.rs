@@ -26,6 +26,7 @@ const LAYERS: &[Layer] = &[
     layer("fr-ext4", &["fr-block", "fr-vfs"]),
     layer("fr-xfs", &["fr-block", "fr-vfs"]),
     layer("fr-ntfs", &["fr-block", "fr-vfs"]),
+    layer("fr-guest", &["fr-vfs"]),
     layer("fr-bundle", &["fr-tunnel"]),
     layer(
         "fr-session",
@@ -39,6 +40,7 @@ const LAYERS: &[Layer] = &[
             "fr-ext4",
             "fr-xfs",
             "fr-ntfs",
+            "fr-guest",
             "fr-bundle",
         ],
     ),

@@ -25,6 +25,8 @@ mod demo;
 #[cfg(target_os = "linux")]
 mod dirty;
 #[cfg(target_os = "linux")]
+mod drive_letters;
+#[cfg(target_os = "linux")]
 mod inode_flags;
 #[cfg(target_os = "linux")]
 mod many_disks;

@@ -10,6 +10,7 @@ import hashlib
 import os
 import stat
 import struct
+import sys
 
 import manifest as recipe
 from manifest import shown, time, value
@@ -95,11 +96,17 @@ class Driver:
         """Name, size and SHA-256 of each stream."""
         names = (attribute(path, "ntfs.streams.list") or b"").split(b"\0")
         found = []
+        if self.kind(path) == UNTOLD:
+            # It opens nothing of reparse points that it does not know.
+            return UNTOLD
         for name in sorted(filter(None, names)):
             full = path + b":" + name
             size = os.lstat(full).st_size
             found.append("%s:%d:%s" % (shown(name), size, "-" if flags & ENCRYPTED else digest_of(full, size)))
         return ",".join(found) or "-"
+
+    def kind(self, path):
+        return self.target(path, path)[0] if os.path.islink(path) else ""
 
     def target(self, path, root):
         """Type and target of a link. ntfs-3g makes links of all reparse points; where those that lead to other volumes
@@ -127,8 +134,14 @@ class Driver:
                 size = blocks = digest = UNTOLD
         elif kind in "cb":
             device = "%d:%d" % (os.major(st.st_rdev), os.minor(st.st_rdev))
-        fields = [shown(name), st.st_ino, kind, st.st_nlink, size, blocks, *times, device, target, digest, "%x" % flags,
-                  raw_times, *self.windows(path), self.streams(path, flags)]
+        windows = self.windows(path)
+        if kind in "ps" and windows[ATTRIBUTES.index("reparse_data")] == "-":
+            # Any file of no or one byte with the attribute `system` is one to ntfs-3g, as it was to Interix.
+            kind = size = blocks = digest = UNTOLD
+        # ntfs-3g counts short names as links.
+        links = st.st_nlink if windows[0] in "-?" else UNTOLD
+        fields = [shown(name), st.st_ino, kind, links, size, blocks, *times, device, target, digest, "%x" % flags,
+                  raw_times, *windows, self.streams(path, flags)]
         return "\t".join(str(f) for f in fields)
 
     def digest(self, path, size):
@@ -144,7 +157,7 @@ class Driver:
                 path = os.path.join(directory, name)
                 relative = os.path.relpath(path, root)
                 found.append((relative, self.line(root, path, relative)))
-        return "\n".join([first] + [text for _, text in sorted(found)]) + "\n"
+        return "\n".join([first] + [text for _, text in sorted(found) if text]) + "\n"
 
 
 def raised(error):
@@ -157,13 +170,38 @@ class Kernel(Driver):
     def times(self, path, st):
         return [time(st.st_atime_ns), time(st.st_mtime_ns), time(st.st_ctime_ns), recipe.born(path)], UNTOLD
 
+    def line(self, root, path, name):
+        try:
+            return super().line(root, path, name)
+        except FileNotFoundError as error:
+            # It lists names up to a lone surrogate in them, and then cannot find them.
+            print(error, file=sys.stderr)
+            return None
+
     def windows(self, path):
-        security = attribute(path, "system.ntfs_security")
-        told = {"acl": "-" if security is None else value(security)}
+        try:
+            security = attribute(path, "system.ntfs_security")
+            told = {"acl": "-" if security is None else value(security)}
+        except OSError as error:
+            # It reads nothing but $Secure.
+            print(error, file=sys.stderr)
+            told = {}
         return [told.get(name, UNTOLD) for name in ATTRIBUTES]
 
     def streams(self, path, flags):
         return UNTOLD
 
     def target(self, path, root):
-        return "l", shown(os.readlink(path))
+        try:
+            return "l", shown(os.readlink(path))
+        except OSError as error:
+            # It takes reparse points that it does not know for links, too.
+            print("%r: %s" % (path, error), file=sys.stderr)
+            return UNTOLD, UNTOLD
+
+    def digest(self, path, size):
+        try:
+            return digest_of(path, size)
+        except OSError as error:
+            print("%r: %s" % (path, error), file=sys.stderr)
+            return UNTOLD

@@ -138,6 +138,7 @@ mod tests {
             bytes: 0,
             format: None,
             label: None,
+            drive_letters: Vec::new(),
             uuid: None,
             file_system: None,
             state: VolumeState::Mounted,

@@ -53,7 +53,8 @@ pub(super) fn change(record: &mut [u8], operation: FileOperation, change: Change
         FileOperation::Initialize => {}
         FileOperation::Deallocate => deallocate(record)?,
         FileOperation::WriteEnd => {
-            find(record, change.at)?;
+            // All attributes from there on, of which there may be none.
+            walk_to(record, change.at)?;
             put_data(record, change.at, Data::Bytes(change.data.bytes()?))?;
             put_u32(record, USED, change.at.checked_add(change.data.len())?.next_multiple_of(8))?;
         }

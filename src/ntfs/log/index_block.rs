@@ -34,6 +34,6 @@ pub(super) fn change(block: &mut [u8], operation: IndexOperation, at: usize, dat
 }
 
 fn span(block: &[u8]) -> Option<Span> {
-    let of = |at| Some(NODE.header.checked_add(index(u32_at(block, NODE.header.checked_add(at)?)?))?);
+    let of = |at| NODE.header.checked_add(index(u32_at(block, NODE.header.checked_add(at)?)?));
     Some(Span { end: block.len(), used: of(4)?, room: of(8)? })
 }

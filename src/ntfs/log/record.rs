@@ -105,8 +105,13 @@ impl<'a> Reader<'a> {
     /// Refuses a log that goes on behind its end: a page in between was lost. What belongs to the same transfer as the page
     /// that ended it may be there, because those pages reach the disk in any order (`last_log_lsn`, which looks at fewer).
     fn check_end(&self, end: Lsn, mut page: u64, mut position: u16) -> Result<()> {
+        // Where the record begins that is not there, or not to its end.
+        let start = self.layout.place(end).map(|(start, _)| start);
         for _ in 0..PAGES_BEHIND_END {
             (page, _) = self.layout.next_page(page, 0);
+            if Some(page) == start {
+                break;
+            }
             position = position.saturating_add(1);
             let Some(found) = &*self.pages.page(page)? else { continue };
             let (count, place) = found.transfer;

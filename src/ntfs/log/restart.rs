@@ -186,7 +186,8 @@ fn layout(log: &Source<'_>, page: &RestartPage, area: &[u8]) -> Result<LogLayout
     }
     let (sequence_bits, bytes) = u32_at(area, 0x10).zip(u64_at(area, 0x18)).ok_or_else(damaged)?;
     let page_length = u64::try_from(page_bytes).unwrap_or(u64::MAX);
-    let usable = bytes <= log.bytes && bytes / page_length >= PAGES_MIN.saturating_add(buffer_pages);
+    let pages = bytes.checked_div(page_length).unwrap_or(0);
+    let usable = bytes <= log.bytes && pages >= PAGES_MIN.saturating_add(buffer_pages);
     // As many bits as are not needed for offsets in units of eight bytes.
     let bits_expected = bytes.leading_zeros().saturating_add(3);
     if !usable || sequence_bits != bits_expected {
@@ -203,7 +204,7 @@ fn layout(log: &Source<'_>, page: &RestartPage, area: &[u8]) -> Result<LogLayout
     }
     Ok(LogLayout {
         page_bytes,
-        pages: bytes / page_length,
+        pages,
         first_page: buffer_pages.saturating_add(2),
         data_offset,
         sequence_bits,

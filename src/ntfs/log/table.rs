@@ -85,21 +85,21 @@ pub(super) struct DirtyPage {
 
 impl DirtyPage {
     pub(super) fn table(table: &[u8], version: TableVersion) -> Option<Vec<Self>> {
-        let at = match version {
-            TableVersion::V0 => 0x14,
-            TableVersion::V1 => 0x10,
+        let (vcn_at, oldest_at, lcns_at) = match version {
+            TableVersion::V0 => (0x14, 0x1C, 0x24),
+            TableVersion::V1 => (0x10, 0x18, 0x20),
         };
         let parse = |(_, entry): (u32, &[u8])| {
             let lcns_bytes = index(u32_at(entry, 0xC)?).checked_mul(8)?;
-            let lcns = slice(entry, at + 0x10, lcns_bytes)?;
+            let lcns = slice(entry, lcns_at, lcns_bytes)?;
             Some(Self {
                 target: u32_at(entry, 4)?,
-                vcn: u64_at(entry, at)?,
-                oldest: Lsn(u64_at(entry, at + 8)?),
+                vcn: u64_at(entry, vcn_at)?,
+                oldest: Lsn(u64_at(entry, oldest_at)?),
                 lcns: lcns.chunks_exact(8).filter_map(|lcn| u64_at(lcn, 0)).collect(),
             })
         };
-        entries(table, at + 0x10)?.into_iter().map(parse).collect()
+        entries(table, lcns_at)?.into_iter().map(parse).collect()
     }
 }
 
@@ -199,7 +199,7 @@ mod tests {
         let numbers = |at: usize| [(4, 0x18), (0xC, 2), (at, 7), (at + 8, 99), (at + 0x10, 50), (at + 0x18, 0)];
         let page = DirtyPage { target: 0x18, vcn: 7, oldest: Lsn(99), lcns: vec![50, 0] };
         let v1 = table(0x30, &[entry(0x30, &numbers(0x10))]);
-        assert_eq!(DirtyPage::table(&v1, TableVersion::V1).unwrap(), [page.clone()]);
+        assert_eq!(DirtyPage::table(&v1, TableVersion::V1).unwrap(), std::slice::from_ref(&page));
         let v0 = table(0x34, &[entry(0x34, &numbers(0x14))]);
         assert_eq!(DirtyPage::table(&v0, TableVersion::V0).unwrap(), [page]);
         let short = table(0x28, &[entry(0x28, &[(0xC, 2)])]);

@@ -39,10 +39,9 @@ impl Path {
         let (mut ups, mut parts) = (0_usize, Vec::new());
         for part in rest.split(|unit| *unit == BACKSLASH) {
             match part {
-                [] | [0x2E] => {}
                 // A path goes no higher than what it begins at.
                 [0x2E, 0x2E] if parts.pop().is_none() && start == Start::Here => ups = ups.saturating_add(1),
-                [0x2E, 0x2E] => {}
+                [] | [0x2E] | [0x2E, 0x2E] => {}
                 _ => parts.push(part.to_vec()),
             }
         }

@@ -59,9 +59,7 @@ impl Tag {
             0x8000_0013 => {
                 "Windows Server's deduplication keeps its content in chunks under 'System Volume Information'"
             }
-            0xC000_0004 | 0x8000_0006 | 0xC000_0013..=0xC000_0017 | 0x0000_0008 => {
-                "a hierarchical storage manager has moved its content to other storage"
-            }
+            0xC000_0004 | 0x8000_0006 => "a hierarchical storage manager has moved its content to other storage",
             0x8000_0005 => "Windows Home Server's Drive Extender keeps its content on another disk",
             0x8000_0007 => "Windows' single-instance storage keeps its content in the folder 'SIS Common Store'",
             0x8000_0008 => "its content is in a mounted WIM image",

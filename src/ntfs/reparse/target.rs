@@ -96,8 +96,7 @@ fn windows(text: &[u16], is_relative: bool, place: Place<'_>) -> Vec<u8> {
     let ups = if path.start == Start::Here { path.ups.min(place.depth) } else { place.depth };
     let mut parts: Vec<Vec<u8>> = vec![b"..".to_vec(); ups];
     match (path.start, place.volumes.find(path.start)) {
-        (Start::Here | Start::Root, _) => {}
-        (_, Some([])) => {}
+        (Start::Here | Start::Root, _) | (_, Some([])) => {}
         (_, Some(volume)) => parts.push(volume.to_vec()),
         (Start::Drive(letter), None) => parts.extend([ELSEWHERE.to_vec(), format!("{letter}:").into_bytes()]),
         (Start::Volume(guid), None) => parts.extend([ELSEWHERE.to_vec(), format!("Volume{{{guid}}}").into_bytes()]),

@@ -100,14 +100,49 @@ enum Who {
     Nobody,
 }
 
+/// An entry, with who its SID is: that is looked up once.
+struct Weighed<'a> {
+    entry: &'a Entry,
+    who: Who,
+    /// The user who alone is meant, by a line of the mapping file.
+    only: Option<u32>,
+}
+
 /// Those whose access is asked for.
-enum Class<'a> {
-    /// With the user's number.
-    Owner(&'a Sid, u32),
-    OwningGroup(&'a Sid),
-    User(&'a Sid, u32),
-    Group(&'a Sid),
-    Other,
+struct Class<'a> {
+    /// The SID that everybody of the class has, where there is one.
+    sid: Option<&'a Sid>,
+    /// The user that the class is, where it is one.
+    uid: Option<u32>,
+    /// Whether these are all for whom root stands.
+    is_root: bool,
+    /// Whether the owner of the descriptor is meant.
+    has_owner_rights: bool,
+    /// Rights that tell that an entry is not for this class.
+    not_with: u32,
+}
+
+impl<'a> Class<'a> {
+    const OTHERS: Self = Self { sid: None, uid: None, is_root: false, has_owner_rights: false, not_with: 0 };
+
+    const fn of(sid: &'a Sid, uid: Option<u32>) -> Self {
+        Self { sid: Some(sid), uid, ..Self::OTHERS }
+    }
+
+    /// Whether everybody of the class certainly is among those to whom an entry allows something.
+    fn is_allowed(&self, weighed: &Weighed<'_>) -> bool {
+        let Weighed { entry, who, .. } = weighed;
+        *who == Who::Everybody
+            || (self.is_root && *who == Who::Root)
+            || (self.has_owner_rights && is_owner_rights(&entry.sid))
+            || (self.sid == Some(&entry.sid) && entry.mask & self.not_with == 0)
+    }
+
+    /// Whether anybody of the class could be among those to whom an entry denies something. Only users by a line of the
+    /// mapping file are certainly nobody else; they have entries of their own.
+    fn may_be_denied(&self, weighed: &Weighed<'_>) -> bool {
+        weighed.only.is_none() || weighed.only == self.uid
+    }
 }
 
 struct View<'a> {
@@ -125,24 +160,21 @@ impl View<'_> {
         let Discretionary::Entries(entries) = &self.descriptor.access else {
             return Access { uid, gid, permissions: 0o777, acl: Acl::default() };
         };
-        let other = self.granted(entries, &Class::Other);
-        let mut of_owner = owner.map_or(other, |sid| self.granted(entries, &Class::Owner(sid, uid)));
-        let mut of_group = group.map_or(other, |sid| self.granted(entries, &Class::OwningGroup(sid)));
-        let mut of_other = other;
-        let mut named = self.named(entries, owner, other);
+        let entries: Vec<_> = entries.iter().map(|entry| self.weighed(entry)).collect();
+        let other = self.granted(&entries, &Class::OTHERS);
+        let of_owner = owner.map_or(0, |sid| self.granted(&entries, &self.class_of_owner(sid, uid)));
+        let of_group = self.granted(&entries, &self.class_of_group(owner));
+        let mut bits = Bits { owner: of_owner, group: of_group, other };
+        let mut named = self.named(&entries, owner, other);
         if named.len() > NAMED_MAX {
             // Whoever is not named after all gets no more than any of them.
             let least = named.values().fold(7, |least, bits| least & bits);
-            (of_owner, of_group, of_other) = (of_owner, of_group & least, of_other & least);
+            bits = Bits { group: bits.group & least, other: bits.other & least, ..bits };
             named.clear();
         }
         named.remove(&AclName::User(uid));
-        if owner.is_none() {
-            of_owner = 0;
-        }
-        let bits = Bits { owner: of_owner, group: of_group, other: of_other };
         let (permissions, access) = bits.with(&named);
-        Access { uid, gid, permissions: permissions | self.special(entries), acl: Acl { access, default: None } }
+        Access { uid, gid, permissions: permissions | self.special(&entries), acl: Acl { access, default: None } }
     }
 
     /// Who owns the file for Linux. With a mapping file that is, as in ntfs-3g (`ntfs_acl_owner`), the first account that may
@@ -156,6 +188,11 @@ impl View<'_> {
             _ => None,
         };
         taker.or(self.descriptor.owner.as_ref())
+    }
+
+    fn weighed<'a>(&self, entry: &'a Entry) -> Weighed<'a> {
+        let only = self.mapping.and_then(|mapping| mapping.only_user(&entry.sid));
+        Weighed { entry, who: self.who(&entry.sid), only }
     }
 
     fn who(&self, sid: &Sid) -> Who {
@@ -189,13 +226,35 @@ impl View<'_> {
         }
     }
 
+    fn class_of_owner<'a>(&'a self, sid: &'a Sid, uid: u32) -> Class<'a> {
+        // Processes of `nobody` are not who owns the file.
+        let is_somebody = uid != NOBODY || matches!(self.who(sid), Who::User(_));
+        let has_owner_rights = is_somebody && self.descriptor.owner.as_ref() == Some(sid);
+        let sid_of_somebody = is_somebody.then_some(sid);
+        let is_root = self.who(sid) == Who::Root;
+        Class { sid: sid_of_somebody, uid: Some(uid), is_root, has_owner_rights, not_with: 0 }
+    }
+
+    /// Members of root's group need not be administrators, nor those of `nogroup` anybody: they get what everybody gets.
+    fn class_of_group(&self, owner: Option<&Sid>) -> Class<'_> {
+        let is_known = |sid: &&Sid| match self.mapping {
+            Some(mapping) => mapping.group(sid).is_some(),
+            None => matches!(self.who(sid), Who::Account(_)),
+        };
+        let Some(sid) = self.descriptor.group.as_ref().filter(is_known) else { return Class::OTHERS };
+        // Where one SID is both owner and group, ntfs-3g writes an entry for each, and only that of the owner allows to take
+        // the file.
+        let not_with = if owner == Some(sid) { WRITE_OWNER } else { 0 };
+        Class { not_with, ..Class::of(sid, None) }
+    }
+
     /// The permissions of a class: read 4, write 2, execute 1.
-    fn granted(&self, entries: &[Entry], class: &Class<'_>) -> u16 {
+    fn granted(&self, entries: &[Weighed<'_>], class: &Class<'_>) -> u16 {
         let (mut allowed, mut denied) = (0_u32, 0_u32);
-        for entry in entries {
-            match entry.effect {
-                Effect::Allow if self.is_allowed(class, entry) => allowed |= entry.mask & !denied,
-                Effect::Deny if self.may_be_denied(class, &entry.sid) => denied |= specific(entry.mask),
+        for weighed in entries {
+            match weighed.entry.effect {
+                Effect::Allow if class.is_allowed(weighed) => allowed |= weighed.entry.mask & !denied,
+                Effect::Deny if class.may_be_denied(weighed) => denied |= specific(weighed.entry.mask),
                 Effect::Allow | Effect::Deny => {}
             }
         }
@@ -208,73 +267,37 @@ impl View<'_> {
         has(READ_DATA, READ_BIT) | has(write, WRITE_BIT) | has(EXECUTE, EXECUTE_BIT)
     }
 
-    /// Whether everybody of the class is certainly among those to whom an entry allows something.
-    fn is_allowed(&self, class: &Class<'_>, entry: &Entry) -> bool {
-        let who = self.who(&entry.sid);
-        if who == Who::Everybody {
-            return true;
-        }
-        match class {
-            Class::Owner(sid, uid) => match self.who(sid) {
-                // For Linux all these are root.
-                Who::Root => who == Who::Root || is_owner_rights(&entry.sid),
-                // Processes of `nobody` are not who owns the file.
-                Who::Nobody if *uid == NOBODY => false,
-                _ => {
-                    **sid == entry.sid || (is_owner_rights(&entry.sid) && self.descriptor.owner.as_ref() == Some(*sid))
-                }
-            },
-            Class::OwningGroup(sid) => self.is_allowed_to_group(sid, entry),
-            Class::User(sid, _) | Class::Group(sid) => **sid == entry.sid,
-            Class::Other => false,
-        }
-    }
-
-    /// Members of root's group need not be administrators, nor those of `nogroup` anybody. Where one SID is both owner and
-    /// group, ntfs-3g writes an entry for each and only that of the owner allows to take the file: the rest are of the group.
-    fn is_allowed_to_group(&self, sid: &Sid, entry: &Entry) -> bool {
-        let is_group = match self.mapping {
-            Some(mapping) => mapping.group(sid).is_some(),
-            None => matches!(self.who(sid), Who::Account(_)),
-        };
-        let is_owner = self.owner() == Some(sid);
-        is_group && *sid == entry.sid && !(is_owner && entry.mask & WRITE_OWNER != 0)
-    }
-
-    /// Whether anybody of the class could be among those to whom an entry denies something. Only users by the mapping file
-    /// are certainly nobody else; they have entries of their own.
-    fn may_be_denied(&self, class: &Class<'_>, sid: &Sid) -> bool {
-        match (self.who(sid), class) {
-            (Who::User(id), Class::Owner(_, uid) | Class::User(_, uid)) => id == *uid,
-            (Who::User(_), _) => false,
-            _ => true,
-        }
-    }
-
     /// Permissions of the users and groups whom entries name, where they differ from those of others. When two SIDs are the
     /// same user or group, they have what both have.
-    fn named(&self, entries: &[Entry], owner: Option<&Sid>, other: u16) -> BTreeMap<AclName, u16> {
+    fn named(&self, entries: &[Weighed<'_>], owner: Option<&Sid>, other: u16) -> BTreeMap<AclName, u16> {
+        let mut sids = BTreeMap::new();
+        for weighed in entries {
+            let sid = &weighed.entry.sid;
+            let (is_owner, is_group) = (owner == Some(sid), self.descriptor.group.as_ref() == Some(sid));
+            // What owns the file is taken for a user, and what is its group for a group.
+            let has_entry = match weighed.who {
+                Who::User(_) => is_owner,
+                Who::Group(_) => is_group,
+                _ => is_owner || is_group,
+            };
+            if !has_entry && (weighed.entry.effect == Effect::Allow || weighed.only.is_some()) {
+                sids.insert(sid, weighed.who);
+            }
+        }
         let mut named = BTreeMap::new();
         let mut add = |name: AclName, bits: u16| {
             named.entry(name).and_modify(|known| *known &= bits).or_insert(bits);
         };
-        for entry in entries {
-            let sid = &entry.sid;
-            let (is_owner, is_group) = (owner == Some(sid), self.descriptor.group.as_ref() == Some(sid));
-            let user = |id| self.granted(entries, &Class::User(sid, id));
-            let group = || self.granted(entries, &Class::Group(sid));
-            let allows = |bits: u16| entry.effect == Effect::Allow && bits & !other != 0;
-            match self.who(sid) {
-                Who::User(id) if !is_owner => add(AclName::User(id), user(id)),
-                Who::Group(id) if !is_group && allows(group()) => add(AclName::Group(id), group()),
-                Who::Account(id) => {
-                    // What owns the file is taken for a user, and what is its group for a group.
-                    if !is_owner && !is_group && allows(user(id)) {
-                        add(AclName::User(id), user(id));
-                    }
-                    if !is_owner && !is_group && allows(group()) {
-                        add(AclName::Group(id), group());
-                    }
+        for (sid, who) in sids {
+            let user = |id| self.granted(entries, &Class::of(sid, Some(id)));
+            let group = || self.granted(entries, &Class::of(sid, None));
+            match who {
+                Who::User(id) => add(AclName::User(id), user(id)),
+                Who::Group(id) if group() & !other != 0 => add(AclName::Group(id), group()),
+                // Nothing says which of the two it is; the rights are the same.
+                Who::Account(id) if group() & !other != 0 => {
+                    add(AclName::User(id), user(id));
+                    add(AclName::Group(id), group());
                 }
                 _ => {}
             }
@@ -283,9 +306,10 @@ impl View<'_> {
     }
 
     /// The bits for setuid, setgid and sticky, which ntfs-3g keeps in an entry for S-1-0-0, who is nobody.
-    fn special(&self, entries: &[Entry]) -> u16 {
+    fn special(&self, entries: &[Weighed<'_>]) -> u16 {
+        let entries = entries.iter().map(|weighed| weighed.entry);
         let is_special = |entry: &&Entry| entry.effect == Effect::Allow && matches!(entry.sid.parts(), (0, [0]));
-        let masks = entries.iter().filter(is_special).fold(0, |masks, entry| masks | entry.mask);
+        let masks = entries.filter(is_special).fold(0, |masks, entry| masks | entry.mask);
         let bits = [(APPEND_DATA, 0o4000), (WRITE_DATA, 0o2000), (READ_DATA, 0o1000)];
         let bits = bits.into_iter().filter(|(right, _)| masks & right != 0).map(|(_, bit)| bit);
         if self.mapping.is_some() { bits.sum() } else { 0 }

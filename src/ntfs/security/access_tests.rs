@@ -88,6 +88,11 @@ fn whoever_could_be_in_a_group_that_is_denied_something_is_denied_it() {
     // Another user is certainly another one, and is named.
     let entries = [deny(BOB, 1), allow(ALICE, FULL), allow(EVERYONE, READ)];
     assert_eq!(file(ALICE, USERS, &entries, &options), "744 u1002:0 g:4");
+    // One by a pattern may be a group.
+    let pattern = UserMapping::parse(&format!("{MAPPED}::S-1-5-21-9-9-9-1000\n"), &HostNames::default()).unwrap();
+    let by_pattern = Options { user_mapping: Some(pattern), owner: None };
+    let of_pattern = [deny("S-1-5-21-9-9-9-1200", 1), allow(ALICE, FULL), allow(EVERYONE, READ)];
+    assert_eq!(file(ALICE, USERS, &of_pattern, &by_pattern), "300");
     // Without a mapping file an account may be a group.
     assert_eq!(file(ALICE, USERS, &entries, &Options::default()), "300");
 }
@@ -178,6 +183,18 @@ fn nobody_gains_when_a_list_names_more_than_an_acl_can_carry() {
     let denied: Vec<_> = (0..=500).map(|rid| deny(&format!("S-1-5-21-1-2-3-{}", 2000 + rid), 1)).collect();
     let entries = [denied, vec![allow(ALICE, FULL), allow(EVERYONE, READ)]].concat();
     assert_eq!(file(ALICE, GROUP, &entries, &Options { user_mapping: Some(mapping), owner: None }), "700");
+}
+
+#[test]
+fn the_longest_lists_are_weighed_at_once() {
+    for who in [4, 5] {
+        let entry = |number: u32| allow(&format!("S-1-5-21-{who}-0-0-{number}"), READ_AND_EXECUTE);
+        let entries: Vec<_> = (0..1800).map(entry).collect();
+        let lines: String = (1..1800).map(|number| format!("{number}::S-1-5-21-5-0-0-{number}\n")).collect();
+        let mapping = (who > 4).then(|| UserMapping::parse(&lines, &HostNames::default()).unwrap());
+        let options = Options { user_mapping: mapping, owner: None };
+        assert_eq!(file(ALICE, GROUP, &entries, &options), "0");
+    }
 }
 
 #[test]

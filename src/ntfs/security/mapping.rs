@@ -96,6 +96,12 @@ impl UserMapping {
         self.users.id(sid, 0)
     }
 
+    /// The user that a SID is by a line of its own, and so certainly no group: patterns take numbers for users and groups
+    /// by turns, whatever they are on Windows.
+    pub(crate) fn only_user(&self, sid: &Sid) -> Option<u32> {
+        self.users.ids.get(sid).copied()
+    }
+
     /// The group that a SID is.
     pub(crate) fn group(&self, sid: &Sid) -> Option<u32> {
         self.groups.id(sid, 1)

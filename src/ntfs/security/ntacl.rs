@@ -33,8 +33,8 @@ mod tests {
     use super::*;
 
     /// What Samba 4.17 packs of this descriptor (`samba.ndr.ndr_pack` of an `xattr.NTACL` of version 1), and what it packs of the
-    /// descriptor alone: tests/fixtures/ntfs-security/ntacl.py makes it.
-    const OF_SAMBA: &str = include_str!("../../../tests/fixtures/ntfs-security/ntacl.hex");
+    /// descriptor alone: tests/fixtures/ntfs/security/ntacl.py makes it.
+    const OF_SAMBA: &str = include_str!("../../../tests/fixtures/ntfs/security/ntacl.hex");
 
     #[test]
     fn values_are_those_that_samba_packs() {

@@ -6,13 +6,10 @@ use super::mapping::{HostNames, UserMapping};
 use super::samples::{
     ADMINISTRATORS, ALICE, BOB, EVERYONE, FULL, READ, SYSTEM, USERS, ace, acl, allow, deny, descriptor, sid, with_audit,
 };
+use crate::tests::fixtures;
 use std::io::Write as _;
 use std::process::{Command, Stdio};
 use vfs::{AclQualifier, FileType};
-
-#[path = "../../../tests/readers/fixtures.rs"]
-#[allow(dead_code, reason = "shared with other tests")]
-mod fixtures;
 
 const GROUP: &str = "S-1-5-21-1111-2222-3333-513";
 const STRANGER: &str = "S-1-5-21-9-9-9-1500";
@@ -39,7 +36,7 @@ fn ours(bytes: &[u8], kind: FileType) -> Shown {
 fn of_ntfs_3g(descriptors: &[(FileType, Vec<u8>)]) -> Option<Vec<(Shown, Vec<u8>)>> {
     let mut mapping = tempfile::NamedTempFile::new().unwrap();
     mapping.write_all(MAPPING.as_bytes()).unwrap();
-    let script = fixtures::directory("ntfs-security").join("by-ntfs-3g.py");
+    let script = fixtures::directory("ntfs").join("security").join("by-ntfs-3g.py");
     let mut command = Command::new("python3");
     command.arg(script).arg(mapping.path()).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();

@@ -51,12 +51,6 @@ pub(crate) fn by_id(data: &[u8], id: u32) -> Result<Header> {
     Header::parse(data).filter(|header| header.id == id).ok_or_else(damaged)
 }
 
-/// Whether an entry of `$SDH` (its key, hash and id, and its data) says of a descriptor what `$SII` says.
-pub(crate) fn by_hash_agrees(key: &[u8], data: &[u8], header: &Header) -> bool {
-    let key = (u32_at(key, 0), u32_at(key, 4));
-    key == (Some(header.hash), Some(header.id)) && Header::parse(data).as_ref() == Some(header)
-}
-
 /// The descriptor of an entry of `$SDS`: `bytes` begin with the entry or with its copy. It is verified: the entry has to
 /// repeat what the index said, and the descriptor has to have that hash.
 ///
@@ -121,8 +115,6 @@ mod tests {
             assert!(entry(&damaged, &header).is_err(), "byte {at}");
         }
         assert!(entry(&bytes[..bytes.len() - 1], &header).is_err());
-        assert!(by_hash_agrees(&[header.hash.to_le_bytes(), 256_u32.to_le_bytes()].concat(), &bytes, &header));
-        assert!(!by_hash_agrees(&[header.hash.to_le_bytes(), 255_u32.to_le_bytes()].concat(), &bytes, &header));
     }
 
     #[test]

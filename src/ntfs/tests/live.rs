@@ -1,14 +1,16 @@
 //! Images of many kinds, made now by mkntfs and ntfs-3g, against what ntfs-3g shows of them. Needs root and FUSE; says so
 //! and passes otherwise.
 
+use super::common;
 use super::file_disk::FileDisk;
 use super::fixtures::{check, lines, script, skipped};
 use super::manifest::{self, assert_same};
 use crate::{Ntfs, OpenOptions};
 use block::ReadAt;
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
-use vfs::Result;
+use vfs::{ErrorKind, FileSystem, NodeId, Result};
 
 /// Whether images can be made and mounted here: tried, not guessed.
 pub(super) fn can_make(scratch: &Path) -> bool {
@@ -59,4 +61,55 @@ fn images_of_every_kind_show_what_ntfs_3g_shows() {
         .collect();
     assert!(differing.is_empty(), "{differing:?}");
     assert!(told.iter().all(|lines| *lines > 10), "of each attribute: {told:?}");
+}
+
+/// ntfs-3g cannot read what WOF compressed: the oracle is what went in.
+#[test]
+fn system_compressed_files_of_all_kinds_show_what_was_compressed() {
+    let scratch = tempfile::tempdir().unwrap();
+    if !can_make(scratch.path()) {
+        return;
+    }
+    let image = scratch.path().join("image");
+    let made = lines(&check("wof", &script("ntfs", "make.py", &["wof", image.to_str().unwrap()])));
+    assert!(made.len() > 60, "{} files", made.len());
+    let fs = open(&image).unwrap();
+    let ours: BTreeMap<_, _> = manifest::of(&fs)
+        .unwrap()
+        .iter()
+        .skip(1)
+        .map(|line| {
+            let fields: Vec<_> = line.split('\t').collect();
+            (fields[0].to_owned(), format!("{} {}", fields[4], fields[12]))
+        })
+        .collect();
+    for line in made {
+        let (path, expected) = line.split_once(' ').unwrap();
+        assert_eq!(ours[path], expected, "{path}");
+    }
+}
+
+#[test]
+fn a_directory_of_a_hundred_thousand_names_is_listed_and_searched() {
+    let scratch = tempfile::tempdir().unwrap();
+    if !can_make(scratch.path()) {
+        return;
+    }
+    let image = scratch.path().join("image");
+    // A seventh of the names is taken away again.
+    let made = lines(&check("large", &script("ntfs", "make.py", &["large", image.to_str().unwrap(), "116667"])));
+    assert!(made.len() >= 100_000, "{} names", made.len());
+    let fs = open(&image).unwrap();
+    let directory = fs.lookup(fs.root(), b"large").unwrap();
+    let ours: BTreeMap<_, _> =
+        common::list(&fs, directory).unwrap().into_iter().map(|(name, node, _)| (name, node)).collect();
+    assert_eq!(ours.len(), made.len());
+    for line in made {
+        let (name, record) = line.split_once(' ').unwrap();
+        let record = NodeId(record.parse().unwrap());
+        assert_eq!(ours[name.as_bytes()], record, "{name}");
+        assert_eq!(fs.lookup(directory, name.as_bytes()).unwrap(), record, "{name}");
+        assert_eq!(fs.lookup(directory, name.to_uppercase().as_bytes()).unwrap(), record, "{name} in upper case");
+    }
+    assert_eq!(fs.lookup(directory, b"a-file-with-a-long-name-number-1.dat").unwrap_err().kind, ErrorKind::NotFound);
 }

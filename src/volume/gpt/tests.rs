@@ -123,6 +123,7 @@ fn partitions_hold_their_own_bytes_and_ids() {
     found.volumes[0].data.read_exact_at(0, &mut byte).unwrap();
     assert_eq!(byte, [0x77]);
     assert_eq!(found.volumes[0].uuid.as_deref(), Some("00000000-0000-0000-0000-000000000001"));
+    assert_eq!(found.volumes[0].identity, Some(Identity::Gpt(Uuid::from_u128(1))));
     assert_eq!(found.volumes[0].kind.to_string(), "Linux filesystem");
     assert!(found.volumes[0].data.read_exact_at(48 * 512, &mut byte).is_err());
 }

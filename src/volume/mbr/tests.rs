@@ -48,7 +48,17 @@ fn primary_and_logical_partitions_are_numbered_as_linux_does() {
     let found = scan(&[device(sample())]);
     assert_eq!(found.tables, [Table::Managed("MBR")]);
     assert_eq!(found.volumes[2].uuid.as_deref(), Some("deadbeef-05"));
+    let identity = Some(Identity::Mbr { disk_signature: 0xDEAD_BEEF });
+    assert!(found.volumes.iter().all(|volume| volume.identity == identity));
     assert_eq!(found.volumes[3].kind.to_string(), "Linux swap");
+}
+
+#[test]
+fn partitions_of_a_disk_without_signature_have_no_identity() {
+    let mut disk = sample();
+    disk[440..444].fill(0);
+    let found = scan(&[device(disk)]);
+    assert!(found.volumes.iter().all(|volume| volume.identity.is_none() && volume.uuid.is_none()));
 }
 
 #[test]
