@@ -4,7 +4,7 @@ use crate::attribute_list::Location;
 use crate::bytes::length;
 use crate::compression::lznt1;
 use crate::record::{Body, COMPRESSION_MASK, ENCRYPTED, Kind, NonResident, Record};
-use crate::store::{Inode, Store};
+use crate::store::{Inode, Store, UNPACKED_BYTES};
 use std::ops::Range;
 use std::sync::Arc;
 use vfs::reader::corrupt;
@@ -99,6 +99,15 @@ impl Value {
             return Err(Error::new(ErrorKind::KeyMissing, message));
         }
         let Place::Clusters { sizes, .. } = &self.place else { return Ok(None) };
+        if sizes.initialized > sizes.size || sizes.size > sizes.allocated {
+            return Err(corrupt(format!(
+                "{}: an attribute of it has {} bytes, of which {} were written, in clusters of {} bytes: this cannot be",
+                self.name(),
+                sizes.size,
+                sizes.initialized,
+                sizes.allocated
+            )));
+        }
         match self.flags & COMPRESSION_MASK {
             0 => Ok(None),
             LZNT1 => {
@@ -170,7 +179,7 @@ impl Value {
     fn unpacked(&self, store: &Store, unit: Unit, number: u64) -> Result<Arc<Vec<u8>>> {
         let Place::Clusters { parts, .. } = &self.place else { return Ok(Arc::default()) };
         let Some(first) = parts.first() else { return Ok(Arc::default()) };
-        store.unpacked.get_or_read((first.clone(), number), || {
+        let unpack = || {
             let mut plain = vec![0; usize::try_from(unit.bytes).unwrap_or(0)];
             let packed = usize::try_from(self.allocated_in(store, unit, number)?).unwrap_or(usize::MAX);
             let start = number.saturating_mul(unit.bytes);
@@ -186,7 +195,12 @@ impl Value {
                 })?;
             }
             Ok(plain)
-        })
+        };
+        // Those of units larger than Windows makes would take too much memory.
+        if unit.bytes > UNPACKED_BYTES {
+            return unpack().map(Arc::new);
+        }
+        store.unpacked.get_or_read((first.clone(), number), unpack)
     }
 
     /// How many bytes of a unit are in clusters: all of them where it is not compressed, none where it is a hole.
@@ -235,7 +249,10 @@ impl Value {
         let run = store.run(&self.inode, parts, store.device.vcn(offset))?;
         let shift = store.device.geometry.cluster_shift;
         let kind = if run.lcn.is_some() { SegmentKind::Data } else { SegmentKind::Hole };
-        Ok(Segment { kind, range: run.vcn << shift..run.end().checked_shl(shift).unwrap_or(u64::MAX).min(written) })
+        Ok(Segment {
+            kind,
+            range: run.vcn << shift..run.end().saturating_mul(store.device.geometry.cluster_bytes()).min(written),
+        })
     }
 
     /// Hints that these bytes will be read soon.

@@ -19,6 +19,8 @@ use vfs::reader::corrupt;
 pub(crate) const DIRECTORY: &[u16] = &[0x24, 0x49, 0x33, 0x30];
 /// Levels that a tree has at most; with the smallest blocks four hold a hundred million names.
 const DEPTH_MAX: usize = 24;
+/// Nodes that a search looks at: one of each level, and those with more names that differ in case alone.
+const NODES_SOUGHT_MAX: u64 = 4096;
 /// Bytes of an entry before its key.
 const ENTRY_HEADER: usize = 0x10;
 /// `NTFS_DE.flags`: a block of smaller keys hangs below it.
@@ -167,8 +169,12 @@ impl<'a> Index<'a> {
         Node::parse(bytes, 0x18).ok_or_else(|| damaged("its entries do not follow each other"))
     }
 
+    /// No index has more blocks than the volume has room for, whatever its size is given as.
     fn blocks_count(&self) -> u64 {
-        self.blocks.as_ref().map_or(0, Value::size).checked_div(self.block_bytes).unwrap_or(0)
+        let geometry = &self.store.device.geometry;
+        let volume_bytes = geometry.clusters.saturating_mul(geometry.cluster_bytes());
+        let bytes = self.blocks.as_ref().map_or(0, Value::size).min(volume_bytes);
+        bytes.checked_div(self.block_bytes).unwrap_or(0)
     }
 
     /// Gives the entries whose keys are equal by `compare` to `each`, in their order, until that breaks.
@@ -178,7 +184,8 @@ impl<'a> Index<'a> {
         each: &mut dyn FnMut(&Node, &Entry) -> ControlFlow<()>,
     ) -> Result<()> {
         // A node may not be reached twice.
-        let mut search = Search { index: self, compare, each, nodes_left: self.blocks_count().saturating_add(1) };
+        let nodes_left = self.blocks_count().saturating_add(1).min(NODES_SOUGHT_MAX);
+        let mut search = Search { index: self, compare, each, nodes_left };
         search.node(&self.root, 0).map(|_| ())
     }
 
@@ -204,10 +211,10 @@ impl<'a> Index<'a> {
         let count = self.blocks_count();
         let units = self.block_bytes >> self.unit_shift;
         let mut bitmap = Bitmap { index: self, from: 0, bytes: Vec::new() };
-        for block in first.max(1).saturating_sub(1)..count {
-            if !bitmap.is_set(block)? {
-                continue;
-            }
+        let mut next = first.max(1).saturating_sub(1);
+        while next < count {
+            let Some(block) = bitmap.next(next)?.filter(|block| *block < count) else { break };
+            next = block.saturating_add(1);
             let node = self.block(block.saturating_mul(units))?;
             if each(block.saturating_add(1), &node).is_break() {
                 return Ok(());
@@ -238,7 +245,31 @@ struct Bitmap<'a> {
 impl Bitmap<'_> {
     const PIECE: u64 = 4096;
 
-    fn is_set(&mut self, block: u64) -> Result<bool> {
+    /// The first block in use from this one on.
+    fn next(&mut self, mut block: u64) -> Result<Option<u64>> {
+        loop {
+            let bits = self.bits_from(block)?;
+            let Some(bits) = bits else { return Ok(None) };
+            match bits.iter().position(|bits| *bits != 0) {
+                Some(0) if bits.first().is_some_and(|bits| bits >> (block & 7) == 0) => {
+                    block = (block | 7).saturating_add(1);
+                }
+                Some(0) => {
+                    let here = bits.first().map_or(0, |bits| (bits >> (block & 7)).trailing_zeros());
+                    return Ok(Some(block.saturating_add(here.into())));
+                }
+                skipped => {
+                    let skipped = skipped.unwrap_or(bits.len());
+                    let skipped = u64::try_from(skipped).unwrap_or(u64::MAX).saturating_mul(8);
+                    block = (block & !7).saturating_add(skipped);
+                }
+            }
+        }
+    }
+
+    /// The bytes of the bitmap from the one of `block` on, as far as they are at hand; `None` behind its end: blocks that it
+    /// has no room for are not in use.
+    fn bits_from(&mut self, block: u64) -> Result<Option<&[u8]>> {
         let missing =
             || corrupt(format!("{}: its index does not say which blocks are in use", self.index.inode.name()));
         let byte = block >> 3;
@@ -252,8 +283,7 @@ impl Bitmap<'_> {
             (self.from, self.bytes) = (from, bytes);
         }
         let at = usize::try_from(byte.saturating_sub(self.from)).unwrap_or(usize::MAX);
-        // Blocks that the bitmap has no room for are not in use.
-        Ok(self.bytes.get(at).is_some_and(|bits| bits >> (block & 7) & 1 != 0))
+        Ok(self.bytes.get(at..).filter(|bits| !bits.is_empty()))
     }
 }
 

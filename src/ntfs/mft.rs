@@ -46,7 +46,12 @@ impl Mft {
         if let Some(list) = record.find(Kind::ATTRIBUTE_LIST, &[], 0, None) {
             mft.complete(device, record, list)?;
         }
-        let mapped = mft.runs.runs().last().map_or(0, Run::end) << device.geometry.cluster_shift;
+        let mapped = mft.runs.runs().last().map_or(0, Run::end);
+        // So all that is done for every record is bounded by the size of the volume.
+        if mapped > device.geometry.clusters || mft.runs.runs().iter().any(|run| run.lcn.is_none()) {
+            return Err(damaged("it has holes, or more clusters than the volume"));
+        }
+        let mapped = mapped.saturating_mul(device.geometry.cluster_bytes());
         if mapped < bytes {
             return Err(damaged(&format!("it has {bytes} bytes, of which only {mapped} are on the volume")));
         }

@@ -19,11 +19,10 @@ const RECORDS_MAX: NonZeroUsize = NonZeroUsize::new(4096).unwrap();
 const LISTS_MAX: NonZeroUsize = NonZeroUsize::new(48).unwrap();
 /// Parts of runs that are kept parsed: what fits a record, 48 KiB each at most.
 const RUNLISTS_MAX: NonZeroUsize = NonZeroUsize::new(512).unwrap();
-/// Units of compression and chunks that are kept unpacked, in bytes.
-const UNPACKED_BYTES_MAX: usize = 16 << 20;
-/// What one of them has, mostly.
-const UNPACKED_BYTES: usize = 64 << 10;
-const UNPACKED_MAX: NonZeroUsize = NonZeroUsize::new(UNPACKED_BYTES_MAX / UNPACKED_BYTES).unwrap();
+/// Bytes of a unit of compression or a chunk that is kept unpacked; larger ones are not kept.
+pub(crate) const UNPACKED_BYTES: u64 = 64 << 10;
+/// Units of compression and chunks that are kept unpacked: 16 MiB.
+const UNPACKED_MAX: NonZeroUsize = NonZeroUsize::new(256).unwrap();
 
 /// Nodes of indexes that are kept: 7 KiB each mostly.
 const NODES_MAX: NonZeroUsize = NonZeroUsize::new(512).unwrap();
@@ -37,7 +36,8 @@ pub(crate) struct Store {
     mft: Mft,
     records: Kept<u64, Record>,
     lists: Kept<u64, Vec<Location>>,
-    runlists: Kept<Location, Runlist>,
+    /// By the file that they were found to belong to as well: another one's list may name the same part.
+    runlists: Kept<(u64, Location), Runlist>,
     pub(crate) unpacked: Kept<UnitKey, Vec<u8>>,
     pub(crate) nodes: Kept<UnitKey, Node>,
     /// What had to be taken from copies.
@@ -208,7 +208,7 @@ impl Store {
         };
         let after = parts.partition_point(|part| part.lowest <= vcn);
         let part = after.checked_sub(1).and_then(|before| parts.get(before)).ok_or_else(cut_short)?;
-        let runs = self.runlists.get_or_read(part.clone(), || {
+        let runs = self.runlists.get_or_read((inode.number(), part.clone()), || {
             let record = self.part_record(inode, part)?;
             match &self.part(inode, part, &record)?.body {
                 Body::NonResident(body) => mft::parse(&self.device, &record, body),

@@ -4,6 +4,14 @@
 #[allow(dead_code, reason = "NTFS has more to show, in words of its own")]
 mod common;
 mod dirty;
+mod crafted;
+mod damage;
+#[path = "../../tests/readers/damage.rs"]
+#[allow(dead_code, reason = "NTFS has no checksums, and is damaged in ways of its own")]
+mod damaged;
+#[path = "../../tests/readers/disk.rs"]
+#[allow(dead_code, reason = "the same")]
+mod disk;
 #[path = "../../tests/readers/file_disk.rs"]
 mod file_disk;
 mod fixture;
@@ -12,3 +20,7 @@ pub(crate) mod fixtures;
 mod live;
 mod manifest;
 mod reads;
+#[path = "../../tests/readers/tree.rs"]
+mod tree;
+#[path = "../../tests/readers/walk.rs"]
+mod walk;
