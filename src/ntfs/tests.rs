@@ -3,12 +3,12 @@
 #[path = "../../tests/readers/manifest.rs"]
 #[allow(dead_code, reason = "NTFS has more to show, in words of its own")]
 mod common;
-mod dirty;
 mod crafted;
 mod damage;
 #[path = "../../tests/readers/damage.rs"]
 #[allow(dead_code, reason = "NTFS has no checksums, and is damaged in ways of its own")]
 mod damaged;
+mod dirty;
 #[path = "../../tests/readers/disk.rs"]
 #[allow(dead_code, reason = "the same")]
 mod disk;
