@@ -168,7 +168,8 @@ fn resize_at(record: &mut [u8], at: usize, old: usize, new: usize) -> Option<()>
 }
 
 /// A value in the record, or a part of it up to its end. Newer versions of `ntfs3` refuse values that grow past their
-/// attribute, which Windows does all the time: `$STANDARD_INFORMATION` grows from 48 to 72 bytes when a file gets its security id.
+/// attribute, which Windows does all the time: `$STANDARD_INFORMATION` grows from 48 to 72 bytes when a file gets its
+/// security id.
 fn update_value(record: &mut [u8], change: Change<'_>) -> Option<()> {
     let size = find(record, change.at)?;
     let end = change.in_attribute.checked_add(change.data.len())?;
