@@ -1,5 +1,5 @@
-//! The first pass: from the tables of the last checkpoint and the records after it to what was open, dirty and unfinished
-//! when the log ended (`log_replay` of Linux `fs/ntfs3/fslog.c`, up to `end_log_records_enumerate`).
+//! The first pass: from the tables of the last checkpoint and the records after it to what was open, dirty and
+//! unfinished when the log ended (`log_replay` of Linux `fs/ntfs3/fslog.c`, up to `end_log_records_enumerate`).
 
 use super::dirty::{DirtyClusters, Opening};
 use super::lsn::Lsn;
@@ -185,8 +185,8 @@ impl Tables {
     }
 }
 
-/// The entries of the table in the record with this number. Its length there has 16 bits, which a large table does not fit:
-/// it goes on to the end of the record.
+/// The entries of the table in the record with this number. Its length there has 16 bits, which a large table does not
+/// fit: it goes on to the end of the record.
 fn read_table<T>(reader: &Reader<'_>, lsn: Lsn, parse: &dyn Fn(&[u8]) -> Option<Vec<T>>) -> Result<Vec<T>> {
     let record = reader.read(lsn)?;
     let offset = u16_at(&record.body, 4).map_or(0, usize::from);
@@ -250,8 +250,8 @@ impl State {
         Ok(())
     }
 
-    /// Which attribute a record changes. `None` for one that was closed before the tables of the checkpoint were written, and
-    /// after the record with which it began: nothing of it was dirty then.
+    /// Which attribute a record changes. `None` for one that was closed before the tables of the checkpoint were
+    /// written, and after the record with which it began: nothing of it was dirty then.
     fn opening(&self, action: &Action<'_>) -> Result<Option<Opening>> {
         let target = u32::from(action.target);
         match self.openings.at(target, action.lsn) {

@@ -35,7 +35,8 @@ pub(super) struct Change<'a> {
     pub(super) other_len: usize,
 }
 
-/// Whether this is a record of the MFT that an operation may change: one whose attributes follow each other to their end.
+/// Whether this is a record of the MFT that an operation may change: one whose attributes follow each other to their
+/// end.
 pub(super) fn is_sound(record: &[u8]) -> bool {
     end_of(record).is_some()
 }
@@ -224,8 +225,8 @@ fn clusters(pairs: &[u8]) -> Option<u64> {
     }
 }
 
-/// Sizes of an attribute that is not resident: allocated, initialized, and of its data; and for compressed and sparse ones
-/// how much they really take.
+/// Sizes of an attribute that is not resident: allocated, initialized, and of its data; and for compressed and sparse
+/// ones how much they really take.
 fn set_sizes(record: &mut [u8], change: Change<'_>) -> Option<()> {
     find(record, change.at)?;
     let is_resident = record.get(change.at.checked_add(8)?) == Some(&0);

@@ -220,11 +220,11 @@ impl<'a> Action<'a> {
 
 /// The data whose offset and length stand at `at`.
 ///
-/// Windows 10 leaves zeros out and says so with a flag. Something else may stand at their offset then, mostly the data of the
-/// opposite operation: `ntfs3` and ntfs-3g, which do not know the flag, take that (the history of a volume that Windows 10
-/// filled, replayed by `ntfs3` of Linux 6.12, leaves undo data in the gaps of `$Secure:$SDS`, and pieces of the next record
-/// of the log in files). Where there is no flag, data that would not fit their record are not there either, as ntfs-3g
-/// found.
+/// Windows 10 leaves zeros out and says so with a flag. Something else may stand at their offset then, mostly the data
+/// of the opposite operation: `ntfs3` and ntfs-3g, which do not know the flag, take that (the history of a volume that
+/// Windows 10 filled, replayed by `ntfs3` of Linux 6.12, leaves undo data in the gaps of `$Secure:$SDS`, and pieces of
+/// the next record of the log in files). Where there is no flag, data that would not fit their record are not there
+/// either, as ntfs-3g found.
 fn data(record: &Record, at: usize, left_out: u16) -> Option<Data<'_>> {
     let body = record.body.as_slice();
     let (offset, count) = (usize::from(u16_at(body, at)?), usize::from(u16_at(body, at.checked_add(2)?)?));
