@@ -3,6 +3,7 @@
 #[path = "../../tests/readers/manifest.rs"]
 #[allow(dead_code, reason = "NTFS has more to show, in words of its own")]
 mod common;
+mod corpus;
 mod crafted;
 mod damage;
 #[path = "../../tests/readers/damage.rs"]
@@ -16,6 +17,7 @@ mod disk;
 mod file_disk;
 mod fixture;
 #[path = "../../tests/readers/fixtures.rs"]
+#[allow(dead_code, reason = "the same")]
 pub(crate) mod fixtures;
 mod live;
 mod manifest;

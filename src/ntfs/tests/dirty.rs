@@ -3,7 +3,7 @@
 
 use super::fixture::{names, open, oracle};
 use super::manifest;
-use vfs::FileSystem;
+use vfs::{FileSystem, State};
 
 #[test]
 fn images_of_a_lost_kernel_show_what_it_showed_of_them_afterwards() {
@@ -12,7 +12,8 @@ fn images_of_a_lost_kernel_show_what_it_showed_of_them_afterwards() {
     let differing = names.into_iter().filter(|name| {
         let compared = std::panic::catch_unwind(|| {
             let fs = open(&format!("dirty/{name}")).unwrap_or_else(|error| panic!("{name}: {error}"));
-            assert!(fs.describe().state.contains(&vfs::State::NotClean), "{name}: {:?}", fs.info().notices);
+            let state = fs.describe().state;
+            assert!(state.contains(&State::NotClean), "{name}: {state:?}");
             let theirs = oracle(&format!("dirty/{name}"), "ntfs3");
             assert!(theirs.len() > 200, "{name}: {} lines", theirs.len());
             let ours = manifest::as_far_as_readable(&fs);
