@@ -18,6 +18,7 @@ mod fixture;
 pub(crate) mod fixtures;
 mod live;
 mod manifest;
+mod oracle;
 mod reads;
 #[path = "../../tests/readers/tree.rs"]
 mod tree;
