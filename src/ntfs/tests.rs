@@ -12,6 +12,7 @@ mod damaged;
 #[allow(dead_code, reason = "the same")]
 mod disk;
 #[path = "../../tests/readers/file_disk.rs"]
+#[allow(dead_code, reason = "the same")]
 mod file_disk;
 mod fixture;
 #[path = "../../tests/readers/fixtures.rs"]
@@ -23,4 +24,5 @@ mod reads;
 #[path = "../../tests/readers/tree.rs"]
 mod tree;
 #[path = "../../tests/readers/walk.rs"]
+#[allow(dead_code, reason = "the same")]
 mod walk;
