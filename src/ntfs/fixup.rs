@@ -44,8 +44,8 @@ pub(crate) fn undo(record: &mut [u8]) -> Result<(), Torn> {
     Ok(())
 }
 
-/// Prepares `record`, whose update sequence was undone or is new, for being written: the opposite of [`undo`], with the next
-/// number. The record is unchanged when it fails.
+/// Prepares `record`, whose update sequence was undone or is new, for being written: the opposite of [`undo`], with the
+/// next number. The record is unchanged when it fails.
 pub(crate) fn redo(record: &mut [u8]) -> Result<(), Torn> {
     let (offset, words) = header(record).ok_or(Torn::Misplaced)?;
     let pieces = record.len().checked_div(STRIDE).unwrap_or(0);

@@ -48,8 +48,8 @@ pub(crate) fn recover(volume: &Arc<dyn ReadAt>, replay: bool) -> Result<Recovere
     }
     let summary = changes.summary;
     let mut notice = format!(
-        "it was in use: its log ($LogFile) was replayed in memory ({} changes done again, {} of {} unfinished transactions \
-         undone; {})",
+        "it was in use: its log ($LogFile) was replayed in memory ({} changes done again, {} changes of {} unfinished \
+         transactions undone; {})",
         summary.redone,
         summary.undone,
         summary.unfinished,

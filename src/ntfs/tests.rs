@@ -8,6 +8,7 @@ mod damage;
 #[path = "../../tests/readers/damage.rs"]
 #[allow(dead_code, reason = "NTFS has no checksums, and is damaged in ways of its own")]
 mod damaged;
+mod dirty;
 #[path = "../../tests/readers/disk.rs"]
 #[allow(dead_code, reason = "the same")]
 mod disk;

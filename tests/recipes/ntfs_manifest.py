@@ -26,7 +26,10 @@ TYPES = {stat.S_IFREG: "f", stat.S_IFDIR: "d", stat.S_IFLNK: "l", stat.S_IFIFO: 
 # What ntfs-3g shows of a file as an extended attribute, in the order of the fields.
 ATTRIBUTES = ("dos_name", "reparse_data", "acl", "object_id", "ea", "efsinfo")
 ABSENT = (errno.ENODATA, errno.EOPNOTSUPP, errno.ENOENT)
+FILE_ATTRIBUTE_SYSTEM, FILE_ATTRIBUTE_REPARSE_POINT = 0x4, 0x400
 UNTOLD = "?"
+# A minute of 1970, in nanoseconds.
+EARLY = 60 * 10**9
 ROOT = 5
 XATTR_SIZE_MAX = 1 << 16
 
@@ -138,6 +141,9 @@ class Driver:
         if kind in "ps" and windows[ATTRIBUTES.index("reparse_data")] == "-":
             # Any file of no or one byte with the attribute `system` is one to ntfs-3g, as it was to Interix.
             kind = size = blocks = digest = UNTOLD
+        if kind == "f" and b"$LXMOD" in (attribute(path, "system.ntfs_ea") or b""):
+            # What kind of file it is for WSL and ntfs3.
+            kind = size = blocks = device = digest = UNTOLD
         # ntfs-3g counts short names as links.
         links = st.st_nlink if windows[0] in "-?" else UNTOLD
         fields = [shown(name), st.st_ino, kind, links, size, blocks, *times, device, target, digest, "%x" % flags,
@@ -147,12 +153,16 @@ class Driver:
     def digest(self, path, size):
         return digest_of(path, size)
 
+    def unlisted(self, error):
+        """What to do about a directory that cannot be listed."""
+        raise error
+
     def manifest(self, root):
         s = os.statvfs(root)
         first = "\t".join(str(f) for f in ("statfs", s.f_frsize, s.f_blocks, s.f_bfree))
         root = os.fsencode(root)
         found = [(b".", self.line(root, root, b"."))]
-        for directory, names, files in os.walk(root, onerror=raised):
+        for directory, names, files in os.walk(root, onerror=self.unlisted):
             for name in names + files:
                 path = os.path.join(directory, name)
                 relative = os.path.relpath(path, root)
@@ -160,40 +170,71 @@ class Driver:
         return "\n".join([first] + [text for _, text in sorted(found) if text]) + "\n"
 
 
-def raised(error):
-    raise error
-
-
 class Kernel(Driver):
-    """The kernel's ntfs3."""
+    """The kernel's ntfs3, as it is in Linux 6.12. Names that it cannot read have no line where a volume may be damaged."""
+
+    def __init__(self, is_damaged=False):
+        self.is_damaged = is_damaged
 
     def times(self, path, st):
-        return [time(st.st_atime_ns), time(st.st_mtime_ns), time(st.st_ctime_ns), recipe.born(path)], UNTOLD
+        # Those before 1970 come out wrong, as it divides without regard to the sign.
+        found = [time(ns) if ns > EARLY else UNTOLD for ns in (st.st_atime_ns, st.st_mtime_ns, st.st_ctime_ns)]
+        born = recipe.born(path)
+        return found + [born if born != "-" and float(born) * 1e9 > EARLY else UNTOLD], UNTOLD
 
     def line(self, root, path, name):
         try:
-            return super().line(root, path, name)
-        except FileNotFoundError as error:
+            fields = super().line(root, path, name).split("\t")
+        except OSError as error:
             # It lists names up to a lone surrogate in them, and then cannot find them.
+            if error.errno != errno.ENOENT and not self.is_damaged:
+                raise
             print(error, file=sys.stderr)
             return None
+        kind, flags = fields[2], int(fields[13], 16)
+        if kind == "f" and UNTOLD not in fields[4:6] and int(fields[5]) * 512 < int(fields[4]) < 4096:
+            # What data takes in a record, in full blocks.
+            fields[5] = UNTOLD
+        if kind in "dl?":
+            # It has a bit of its own for directories, not for links that are.
+            fields[13] = UNTOLD
+        if kind == "f" and flags & FILE_ATTRIBUTE_REPARSE_POINT and fields[5] == "0":
+            # It counts only the main data of what is system-compressed.
+            fields[5] = UNTOLD
+        is_reparse = flags & FILE_ATTRIBUTE_REPARSE_POINT and fields[4] == "0"
+        if kind == "f" and (is_reparse or flags & FILE_ATTRIBUTE_SYSTEM and is_interix(path)):
+            # Ordinary files to it.
+            for i in (2, 4, 5, 10, 11, 12):
+                fields[i] = UNTOLD
+        return "\t".join(fields)
 
     def windows(self, path):
         try:
             security = attribute(path, "system.ntfs_security")
-            told = {"acl": "-" if security is None else value(security)}
         except OSError as error:
-            # It reads nothing but $Secure.
             print(error, file=sys.stderr)
-            told = {}
+            security = None
+        # It reads nothing but $Secure.
+        told = {} if security is None else {"acl": value(security)}
         return [told.get(name, UNTOLD) for name in ATTRIBUTES]
 
     def streams(self, path, flags):
         return UNTOLD
 
+    def unlisted(self, error):
+        if not self.is_damaged:
+            raise error
+        print(error, file=sys.stderr)
+
+    def kind(self, path):
+        return ""
+
     def target(self, path, root):
         try:
-            return "l", shown(os.readlink(path))
+            target = os.readlink(path)
+            # It makes no difference between this volume and others where they are absolute.
+            is_relative = not target.startswith((b"/", b"./")) and b":" not in target
+            return "l", shown(target) if is_relative else UNTOLD
         except OSError as error:
             # It takes reparse points that it does not know for links, too.
             print("%r: %s" % (path, error), file=sys.stderr)
@@ -205,3 +246,8 @@ class Kernel(Driver):
         except OSError as error:
             print("%r: %s" % (path, error), file=sys.stderr)
             return UNTOLD
+
+
+def is_interix(path):
+    with open(path, "rb") as f:
+        return f.read(4) == b"Intx"

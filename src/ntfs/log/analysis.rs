@@ -1,5 +1,5 @@
-//! The first pass: from the tables of the last checkpoint and the records after it to what was open, dirty and unfinished
-//! when the log ended (`log_replay` of Linux `fs/ntfs3/fslog.c`, up to `end_log_records_enumerate`).
+//! The first pass: from the tables of the last checkpoint and the records after it to what was open, dirty and
+//! unfinished when the log ended (`log_replay` of Linux `fs/ntfs3/fslog.c`, up to `end_log_records_enumerate`).
 
 use super::dirty::{DirtyClusters, Opening};
 use super::lsn::Lsn;
@@ -27,6 +27,8 @@ pub(super) struct State {
     pub(super) freed: Freed,
     /// The last record of the log.
     pub(super) end: Lsn,
+    /// The record of the checkpoint: its tables are older.
+    checkpoint: Lsn,
     version: TableVersion,
 }
 
@@ -88,7 +90,7 @@ pub(super) fn analyze(reader: &Reader<'_>, checkpoint: &Checkpoint, memory: &mut
         return Ok(None);
     }
     let tables = Tables::parse(&restart)?;
-    let mut state = tables.load(reader, memory)?;
+    let mut state = tables.load(reader, restart.lsn, memory)?;
     let start = if tables.start == Lsn::NONE { restart.lsn } else { tables.start };
     if start > restart.lsn || start < checkpoint.oldest {
         return Err(corrupt(format!(
@@ -152,13 +154,14 @@ impl Tables {
         })
     }
 
-    fn load(&self, reader: &Reader<'_>, memory: &mut Memory) -> Result<State> {
+    fn load(&self, reader: &Reader<'_>, checkpoint: Lsn, memory: &mut Memory) -> Result<State> {
         let mut state = State {
             dirty: DirtyClusters::default(),
             transactions: BTreeMap::new(),
             openings: Openings::default(),
             freed: Freed::default(),
             end: Lsn::NONE,
+            checkpoint,
             version: self.version,
         };
         if let Some(table) = self.open_attributes {
@@ -182,8 +185,8 @@ impl Tables {
     }
 }
 
-/// The entries of the table in the record with this number. Its length there has 16 bits, which a large table does not fit:
-/// it goes on to the end of the record.
+/// The entries of the table in the record with this number. Its length there has 16 bits, which a large table does not
+/// fit: it goes on to the end of the record.
 fn read_table<T>(reader: &Reader<'_>, lsn: Lsn, parse: &dyn Fn(&[u8]) -> Option<Vec<T>>) -> Result<Vec<T>> {
     let record = reader.read(lsn)?;
     let offset = u16_at(&record.body, 4).map_or(0, usize::from);
@@ -208,7 +211,8 @@ impl State {
     }
 
     fn take_page(&mut self, page: &DirtyPage, memory: &mut Memory) -> Result<()> {
-        let (opening, _) = self.openings.at(page.target, Lsn::NONE).ok_or_else(|| not_open(page.target))?;
+        // Of an attribute that was closed meanwhile nothing is dirty any more: `ntfs3` leaves such pages out as well.
+        let Some((opening, _)) = self.openings.at(page.target, Lsn::NONE) else { return Ok(()) };
         for (vcn, lcn) in (page.vcn..).zip(&page.lcns) {
             if *lcn != 0 && *lcn != u64::MAX {
                 self.dirty.add((opening, vcn), *lcn, page.oldest, memory)?;
@@ -229,14 +233,13 @@ impl State {
                 self.openings.add(action.target.into(), record.lsn, attribute, memory)?;
             }
             Operation::HotFix => {
-                let target = u32::from(action.target);
-                let (opening, _) = self.openings.at(target, record.lsn).ok_or_else(|| not_open(target))?;
-                let lcn = action.lcns.first().ok_or_else(|| damaged(&action))?;
-                self.dirty.moved((opening, action.vcn), *lcn);
+                if let Some(opening) = self.opening(&action)? {
+                    let lcn = action.lcns.first().ok_or_else(|| damaged(&action))?;
+                    self.dirty.moved((opening, action.vcn), *lcn);
+                }
             }
             _ if redo.is_on_volume() => {
-                let target = u32::from(action.target);
-                let (opening, _) = self.openings.at(target, record.lsn).ok_or_else(|| not_open(target))?;
+                let Some(opening) = self.opening(&action)? else { return Ok(()) };
                 for (vcn, lcn) in (action.vcn..).zip(&action.lcns) {
                     // A later use of a cluster is not undone by an earlier release of it.
                     self.dirty.add((opening, vcn), *lcn, record.lsn, memory)?;
@@ -245,6 +248,17 @@ impl State {
             _ => {}
         }
         Ok(())
+    }
+
+    /// Which attribute a record changes. `None` for one that was closed before the tables of the checkpoint were
+    /// written, and after the record with which it began: nothing of it was dirty then.
+    fn opening(&self, action: &Action<'_>) -> Result<Option<Opening>> {
+        let target = u32::from(action.target);
+        match self.openings.at(target, action.lsn) {
+            Some((opening, _)) => Ok(Some(opening)),
+            None if action.lsn < self.checkpoint => Ok(None),
+            None => Err(corrupt(format!("the log is damaged: it changes attribute {target:#x}, which nobody opened"))),
+        }
     }
 
     fn take_transaction(&mut self, record: &Record, action: &Action<'_>, memory: &mut Memory) -> Result<()> {
@@ -285,10 +299,6 @@ impl State {
 
 fn damaged(action: &Action<'_>) -> Error {
     corrupt(format!("the log is damaged: record {:#x} makes no sense", action.lsn.0))
-}
-
-fn not_open(target: u32) -> Error {
-    corrupt(format!("the log is damaged: it changes attribute {target:#x}, which nobody opened"))
 }
 
 #[cfg(test)]

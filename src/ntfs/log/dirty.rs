@@ -1,8 +1,8 @@
 //! Which clusters of which attributes the log changed and the volume may lack, and where they are.
 //!
-//! The table of a checkpoint counts pages of memory, which may be smaller or larger than clusters; here it is clusters, so
-//! that all that follows need not know. A cluster of several pages has the oldest record of all of them: what is done once
-//! more for it than had to be, is followed by everything that came after it.
+//! The table of a checkpoint counts pages of memory, which may be smaller or larger than clusters; here it is clusters,
+//! so that all that follows need not know. A cluster of several pages has the oldest record of all of them: what is
+//! done once more for it than had to be, is followed by everything that came after it.
 
 use super::lsn::Lsn;
 use std::collections::{BTreeMap, BTreeSet};

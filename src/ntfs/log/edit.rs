@@ -19,8 +19,8 @@ pub(super) fn put_u32(record: &mut [u8], at: usize, number: usize) -> Option<()>
     put(record, at, &u32::try_from(number).ok()?.to_le_bytes())
 }
 
-/// Makes the piece of `old` bytes at `at` one of `new` bytes, where what is in use ends at `used`: what comes after it moves.
-/// Bytes that come in are zeros. Returns where what is in use ends then.
+/// Makes the piece of `old` bytes at `at` one of `new` bytes, where what is in use ends at `used`: what comes after it
+/// moves. Bytes that come in are zeros. Returns where what is in use ends then.
 pub(super) fn resize(record: &mut [u8], at: usize, old: usize, new: usize, used: usize) -> Option<usize> {
     let (rest, target) = (at.checked_add(old)?, at.checked_add(new)?);
     let moved = used.checked_sub(rest)?;

@@ -35,7 +35,8 @@ pub(super) struct Change<'a> {
     pub(super) other_len: usize,
 }
 
-/// Whether this is a record of the MFT that an operation may change: one whose attributes follow each other to their end.
+/// Whether this is a record of the MFT that an operation may change: one whose attributes follow each other to their
+/// end.
 pub(super) fn is_sound(record: &[u8]) -> bool {
     end_of(record).is_some()
 }
@@ -167,8 +168,9 @@ fn resize_at(record: &mut [u8], at: usize, old: usize, new: usize) -> Option<()>
     put_u32(record, USED, used)
 }
 
-/// A value in the record, or a part of it up to its end. `ntfs3` refuses values that grow past their attribute, which
-/// Windows does all the time: `$STANDARD_INFORMATION` grows from 48 to 72 bytes when a file gets its security id.
+/// A value in the record, or a part of it up to its end. Newer versions of `ntfs3` refuse values that grow past their
+/// attribute, which Windows does all the time: `$STANDARD_INFORMATION` grows from 48 to 72 bytes when a file gets its
+/// security id.
 fn update_value(record: &mut [u8], change: Change<'_>) -> Option<()> {
     let size = find(record, change.at)?;
     let end = change.in_attribute.checked_add(change.data.len())?;
@@ -223,8 +225,8 @@ fn clusters(pairs: &[u8]) -> Option<u64> {
     }
 }
 
-/// Sizes of an attribute that is not resident: allocated, initialized, and of its data; and for compressed and sparse ones
-/// how much they really take.
+/// Sizes of an attribute that is not resident: allocated, initialized, and of its data; and for compressed and sparse
+/// ones how much they really take.
 fn set_sizes(record: &mut [u8], change: Change<'_>) -> Option<()> {
     find(record, change.at)?;
     let is_resident = record.get(change.at.checked_add(8)?) == Some(&0);

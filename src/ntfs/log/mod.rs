@@ -1,19 +1,21 @@
-//! `$LogFile`: what NTFS had changed in memory and not written yet when the source stopped is found here and laid over the
-//! volume in memory. Nothing is written.
+//! `$LogFile`: what NTFS had changed in memory and not written yet when the source stopped is found here and laid over
+//! the volume in memory. Nothing is written.
 //!
-//! The log is a ring of pages ([`pages`]) after two restart pages ([`restart`]). Its records ([`record`]) are numbered by
-//! their places ([`lsn`]). A record of NTFS holds two operations ([`operation`]): one does a change again, the other undoes
-//! it. From time to time a checkpoint notes what is open, changed in memory and unfinished ([`table`]). The replay takes
-//! three passes, as Windows does it (ARIES): the analysis brings these tables to the end of the log ([`analysis`], [`dirty`]);
-//! then all changes that may be missing are done again, and those of transactions that did not end are undone ([`passes`]).
-//! What is changed ([`target`]) are records of the MFT ([`file`]), blocks of indexes ([`index_block`], [`node`]) and plain bytes;
-//! records and blocks carry the number of the last log record that they have.
+//! The log is a ring of pages ([`pages`]) after two restart pages ([`restart`]). Its records ([`record`]) are numbered
+//! by their places ([`lsn`]). A record of NTFS holds two operations ([`operation`]): one does a change again, the other
+//! undoes it. From time to time a checkpoint notes what is open, changed in memory and unfinished ([`table`]). The
+//! replay takes three passes, as Windows does it (ARIES): the analysis brings these tables to the end of the log
+//! ([`analysis`], [`dirty`]); then all changes that may be missing are done again, and those of transactions that did
+//! not end are undone ([`passes`]). What is changed ([`target`]) are records of the MFT ([`file`]), blocks of indexes
+//! ([`index_block`], [`node`]) and plain bytes; records and blocks carry the number of the last log record that they
+//! have.
 //!
-//! A log that cannot be replayed to its end changes nothing at all: the volume opens as it lies, and says so. An operation
-//! that does not fit what it is to change is such a case. A record or block that is torn on the volume, and that the log does
-//! not write anew, is none: nobody can read it before or after, and it concerns nothing else.
+//! A log that cannot be replayed to its end changes nothing at all: the volume opens as it lies, and says so. An
+//! operation that does not fit what it is to change is such a case. A record or block that is torn on the volume, and
+//! that the log does not write anew, is none: nobody can read it before or after, and it concerns nothing else.
 //!
-//! Sources: Linux `fs/ntfs3/fslog.c`, `ntfsprogs/playlog.c` of ntfs-3g, `LogFile.py` of dfir_ntfs, and logs of Windows 10.
+//! Sources: Linux `fs/ntfs3/fslog.c`, `ntfsprogs/playlog.c` of ntfs-3g, `LogFile.py` of dfir_ntfs, and logs of Windows
+//! 10.
 
 mod analysis;
 mod dirty;

@@ -1,5 +1,5 @@
-//! Operations on the entries of a node of an index, in its root or in a block (`struct INDEX_HDR` and `NTFS_DE` of Linux
-//! `fs/ntfs3/ntfs.h`).
+//! Operations on the entries of a node of an index, in its root or in a block (`struct INDEX_HDR` and `NTFS_DE` of
+//! Linux `fs/ntfs3/ntfs.h`).
 
 use super::edit::{put, put_data, put_u32, resize};
 use super::operation::{Data, IndexOperation};

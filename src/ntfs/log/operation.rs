@@ -220,14 +220,14 @@ impl<'a> Action<'a> {
 
 /// The data whose offset and length stand at `at`.
 ///
-/// Windows 10 leaves zeros out and says so with a flag; then other data may stand at their offset, so that `ntfs3` and
-/// ntfs-3g, which do not know the flag, write undo data over the gaps of `$Secure:$SDS`. Older versions have no flag, and
-/// only an offset behind all data tells.
+/// Windows 10 leaves zeros out and says so with a flag. Something else may stand at their offset then, mostly the data
+/// of the opposite operation: `ntfs3` and ntfs-3g, which do not know the flag, take that (the history of a volume that
+/// Windows 10 filled, replayed by `ntfs3` of Linux 6.12, leaves undo data in the gaps of `$Secure:$SDS`, and pieces of
+/// the next record of the log in files). Where there is no flag, data that would not fit their record are not there
+/// either, as ntfs-3g found.
 fn data(record: &Record, at: usize, left_out: u16) -> Option<Data<'_>> {
     let body = record.body.as_slice();
     let (offset, count) = (usize::from(u16_at(body, at)?), usize::from(u16_at(body, at.checked_add(2)?)?));
-    if count == 0 || record.flags & left_out != 0 || offset >= body.len() {
-        return Some(Data::Zeros(count));
-    }
-    slice(body, offset, count).map(Data::Bytes)
+    let there = slice(body, offset, count).filter(|_| record.flags & left_out == 0);
+    Some(there.map_or(Data::Zeros(count), Data::Bytes))
 }

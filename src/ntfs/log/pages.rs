@@ -1,5 +1,6 @@
-//! The pages of the log. The last ones are written twice: their copies lie before the ring, and where a page of the ring is
-//! torn or older, its copy counts (`last_log_lsn` of Linux `fs/ntfs3/fslog.c`; `apply_fast_pages` of dfir_ntfs).
+//! The pages of the log. The last ones are written twice: their copies lie before the ring, and where a page of the
+//! ring is torn or older, its copy counts (`last_log_lsn` of Linux `fs/ntfs3/fslog.c`; `apply_fast_pages` of
+//! dfir_ntfs).
 
 use super::Source;
 use super::lsn::{LogLayout, Lsn};

@@ -46,8 +46,8 @@ pub(super) const NO_UNDO_DATA: u16 = 4;
 /// What was found where a record may begin.
 pub(super) enum Found {
     Record(Record),
-    /// Nothing of this round; or a record whose last pages were not written. Page and place in a transfer that should have
-    /// been next.
+    /// Nothing of this round; or a record whose last pages were not written. Page and place in a transfer that should
+    /// have been next.
     End(u64, u16),
     /// Something that contradicts itself.
     Damaged,
@@ -102,8 +102,9 @@ impl<'a> Reader<'a> {
         rounds > 1 || (rounds == 1 && to >= from)
     }
 
-    /// Refuses a log that goes on behind its end: a page in between was lost. What belongs to the same transfer as the page
-    /// that ended it may be there, because those pages reach the disk in any order (`last_log_lsn`, which looks at fewer).
+    /// Refuses a log that goes on behind its end: a page in between was lost. What belongs to the same transfer as the
+    /// page that ended it may be there, because those pages reach the disk in any order (`last_log_lsn`, which looks at
+    /// fewer).
     fn check_end(&self, end: Lsn, mut page: u64, mut position: u16) -> Result<()> {
         // Where the record begins that is not there, or not to its end.
         let start = self.layout.place(end).map(|(start, _)| start);
@@ -140,7 +141,8 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// The place in its transfer that the page with this number has if it was not written: it goes on with the one before.
+    /// The place in its transfer that the page with this number has if it was not written: it goes on with the one
+    /// before.
     fn position_after(&self, number: u64) -> Result<u16> {
         let before = if number <= self.layout.first_page { self.layout.pages } else { number }.saturating_sub(1);
         Ok(match &*self.pages.page(before)? {

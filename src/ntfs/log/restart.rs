@@ -1,5 +1,5 @@
-//! The two restart pages at the beginning of the log: how it is laid out, and where NTFS, its only client, wrote its last
-//! checkpoint (`struct RESTART_HDR`, `RESTART_AREA` and `CLIENT_REC` of Linux `fs/ntfs3/fslog.c`).
+//! The two restart pages at the beginning of the log: how it is laid out, and where NTFS, its only client, wrote its
+//! last checkpoint (`struct RESTART_HDR`, `RESTART_AREA` and `CLIENT_REC` of Linux `fs/ntfs3/fslog.c`).
 
 use super::Source;
 use super::lsn::{LogLayout, Lsn};

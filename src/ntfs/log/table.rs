@@ -1,7 +1,7 @@
-//! The tables of a checkpoint: open attributes, dirty pages, transactions (`struct RESTART_TABLE` and its entries of Linux
-//! `fs/ntfs3/fslog.c`). The names of attributes, a fourth table, are not needed here: records and dirty pages say which
-//! clusters they are about, so that no attribute is looked up by its name. (`ntfs3` does, and reads that table wrongly: a
-//! zero follows each name.)
+//! The tables of a checkpoint: open attributes, dirty pages, transactions (`struct RESTART_TABLE` and its entries of
+//! Linux `fs/ntfs3/fslog.c`). The names of attributes, a fourth table, are not needed here: records and dirty pages say
+//! which clusters they are about, so that no attribute is looked up by its name. (`ntfs3` does, and reads that table
+//! wrongly: a zero follows each name.)
 
 use super::lsn::Lsn;
 use crate::bytes::{index, slice, u16_at, u32_at, u64_at};

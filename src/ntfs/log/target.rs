@@ -1,5 +1,5 @@
-//! What a record changes on the volume: it is read from where its clusters are, changed, and kept in memory with a new update
-//! sequence (`do_action` of Linux `fs/ntfs3/fslog.c`).
+//! What a record changes on the volume: it is read from where its clusters are, changed, and kept in memory with a new
+//! update sequence (`do_action` of Linux `fs/ntfs3/fslog.c`).
 
 use super::edit::{put, put_data};
 use super::file::{self, Change};
@@ -297,12 +297,13 @@ struct Structure {
     magic: &'static [u8],
     /// Whether it is written anew, whatever was there.
     is_new: bool,
-    /// Whether what the new one does not cover stays; then a later one is left alone, as it is a later life of the same record.
+    /// Whether what the new one does not cover stays; then a later one is left alone, as it is a later life of the same
+    /// record.
     keeps_rest: bool,
 }
 
-/// Whether a record has the number that its place gives it. Versions before 3.1 did not note it: their update sequence is
-/// where it would be.
+/// Whether a record has the number that its place gives it. Versions before 3.1 did not note it: their update sequence
+/// is where it would be.
 fn has_number(record: &[u8], number: u64) -> Option<bool> {
     const NUMBER: usize = 0x2C;
     let has_it = usize::from(u16_at(record, 4)?) >= NUMBER.checked_add(4)?;

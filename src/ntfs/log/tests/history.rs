@@ -1,5 +1,5 @@
-//! Logs that Windows 10 wrote, on volumes that were formatted, filled and closed in good order: they hold everything that
-//! ever happened. Done again, it has to lead to what is on the volume; undone and done again as well.
+//! Logs that Windows 10 wrote, on volumes that were formatted, filled and closed in good order: they hold everything
+//! that ever happened. Done again, it has to lead to what is on the volume; undone and done again as well.
 
 use crate::boot::Geometry;
 use crate::fixup;

@@ -233,6 +233,22 @@ fn an_index_of_an_attribute_that_was_opened_anew_means_another_one() {
 }
 
 #[test]
+fn what_was_closed_before_the_tables_were_written_needs_nothing() {
+    let mut log = log();
+    let start = log.change(0x18, &Body::default());
+    let body = Body { target: 0x90, ..of_plain((8, 8), 0, &[7], &[0]) };
+    log.change(0x40, &body);
+    log.forget(0x40);
+    let pages = table(0x28, &[dirty_page(0xB8, 0, start, PLAIN)]);
+    log.checkpoint_from(start, 1, [&open(), &pages, &[]]);
+    step(&mut log, 1);
+    let (after, _) = replayed(&volume(), &log.file());
+    assert_eq!(after[PLAIN as usize * CLUSTER], 1);
+    log.change(0x40, &body);
+    assert!(reason(&volume(), &log.file()).contains("nobody opened"));
+}
+
+#[test]
 fn tables_of_32_bit_systems_are_read() {
     let attribute = |kind: u32, file: u8, block: u32| {
         let mut entry = vec![0; 0x2C];

@@ -192,6 +192,11 @@ impl LogWriter {
     /// A checkpoint with these tables (open attributes, dirty pages, transactions); empty ones are left out.
     pub(super) fn checkpoint(&mut self, version: u32, tables: [&[u8]; 3]) -> Lsn {
         let start = self.change(0x18, &Body::default());
+        self.checkpoint_from(start, version, tables)
+    }
+
+    /// The same, which began with a record that was written before.
+    pub(super) fn checkpoint_from(&mut self, start: Lsn, version: u32, tables: [&[u8]; 3]) -> Lsn {
         let mut body = vec![0; 0x70];
         body[..4].copy_from_slice(&version.to_le_bytes());
         body[8..16].copy_from_slice(&start.0.to_le_bytes());
