@@ -4,7 +4,7 @@ use super::*;
 
 /// A node with an entry of a key of three bytes, and its end, below which hangs block 5.
 fn node() -> Vec<u8> {
-    let mut node = vec![0; 0x10];
+    let mut node = [0; 0x10];
     node[0] = 0x10;
     node[4] = 0x10 + 0x18 + 0x18;
     let mut entry = [0; 0x18];
