@@ -321,3 +321,6 @@ impl Search<'_, '_> {
         Ok(ControlFlow::Continue(()))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -270,3 +270,6 @@ fn non_resident(raw: &[u8], at: usize) -> Option<NonResident> {
         compressed: if header == 0x48 && pairs_at >= header { array(raw, 0x40).map(u64::from_le_bytes) } else { None },
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -14,6 +14,7 @@ mod dirty;
 #[allow(dead_code, reason = "the same")]
 mod disk;
 #[path = "../../tests/readers/file_disk.rs"]
+#[allow(dead_code, reason = "the same")]
 mod file_disk;
 mod fixture;
 #[path = "../../tests/readers/fixtures.rs"]
@@ -21,8 +22,10 @@ mod fixture;
 pub(crate) mod fixtures;
 mod live;
 mod manifest;
+mod oracle;
 mod reads;
 #[path = "../../tests/readers/tree.rs"]
 mod tree;
 #[path = "../../tests/readers/walk.rs"]
+#[allow(dead_code, reason = "the same")]
 mod walk;

@@ -257,7 +257,7 @@ fn sizes_of_an_index_beyond_the_volume_end_with_it() {
     let many = find(&image.open().unwrap(), "many").unwrap();
     image.edit(many.0, |record| {
         let at = attribute(record, INDEX_ALLOCATION, I30);
-        [0x28, 0x30, 0x38].map(|field| put64(record, at + field, 1 << 60));
+        [0x28, 0x30, 0x38].into_iter().for_each(|field| put64(record, at + field, 1 << 60));
     });
     let mut answers = walk::of(&image.open().unwrap(), true);
     answers.retain(|key, _| !sound.refused.contains(key));
