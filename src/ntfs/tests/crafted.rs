@@ -40,8 +40,8 @@ impl Image {
         Ntfs::open_with(&disk, &OpenOptions { stream_paths: true, ..OpenOptions::default() })
     }
 
-    /// Where record `number` is, and for the first four where their copies are, behind it. (Those that are reserved have the
-    /// number 0 too.)
+    /// Where record `number` is, and for the first four where their copies are, behind it. (Those that are reserved have
+    /// the number 0 too.)
     fn places(&self, number: u64) -> Vec<usize> {
         let own = |at: usize| {
             let record = &self.bytes[at..at + 48];

@@ -68,7 +68,8 @@ impl Walked {
         let Self { names, metadata, bytes, reads, runs } = self;
         let ratio = self.ratio();
         format!(
-            "Walked {names} names, {metadata} bytes of metadata: {bytes} read, {ratio:.2} times as many, {reads} reads, {runs} runs"
+            "Walked {names} names, {metadata} bytes of metadata: {bytes} read, {ratio:.2} times as many, in {reads} reads, \
+             {runs} runs"
         )
     }
 }
