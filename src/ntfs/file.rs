@@ -22,11 +22,34 @@ const EA_BYTES_MAX: u64 = 64 << 10;
 /// Names that a file has at most: Windows makes 1024 links, and each may have a short name.
 const NAMES_MAX: usize = 4096;
 
+/// What the names of a file say. A file may have thousands: they are not kept.
+#[derive(Default)]
+pub(crate) struct Names {
+    /// The directory of the first name.
+    parent: Option<Reference>,
+    /// The short name.
+    pub(crate) short: Option<Vec<u16>>,
+    /// Short names that stand beside long ones.
+    beside: u32,
+}
+
+impl Names {
+    fn add(&mut self, name: FileName) {
+        self.parent = self.parent.or(Some(name.parent));
+        if name.space == Space::Dos {
+            self.beside = self.beside.saturating_add(1);
+        }
+        if matches!(name.space, Space::Dos | Space::Win32AndDos) && self.short.is_none() {
+            self.short = Some(name.name);
+        }
+    }
+}
+
 /// A file, or a directory.
 pub(crate) struct File {
     pub(crate) inode: Inode,
     pub(crate) standard: StandardInformation,
-    pub(crate) names: Vec<FileName>,
+    pub(crate) names: Names,
     /// Extended attributes of Windows; none where they are damaged.
     pub(crate) attributes: Vec<ExtendedAttribute>,
     pub(crate) shape: Shape,
@@ -57,10 +80,10 @@ impl File {
         let standard = standard.map(|standard| standard.read_all(store, BYTES_MAX)).transpose()?;
         let standard = standard.and_then(|standard| StandardInformation::parse(&standard));
         let standard = standard.ok_or_else(|| damaged("$STANDARD_INFORMATION"))?;
-        let mut names = Vec::new();
+        let mut names = Names::default();
         for part in inode.parts(Kind::FILE_NAME, &[]).into_iter().take(NAMES_MAX) {
             let name = Value::at(store, &inode, vec![part])?.map(|name| name.read_all(store, BYTES_MAX)).transpose()?;
-            names.push(name.and_then(|name| FileName::parse(&name)).ok_or_else(|| damaged("$FILE_NAME"))?);
+            names.add(name.and_then(|name| FileName::parse(&name)).ok_or_else(|| damaged("$FILE_NAME"))?);
         }
         let attributes = or_none(extended_attributes(store, &inode))?.unwrap_or_default();
         let wsl = WslMetadata::of(&attributes);
@@ -72,8 +95,7 @@ impl File {
 
     /// The directory that it is in; the root is in itself.
     pub(crate) fn parent(&self) -> Result<Reference> {
-        let name = self.names.first();
-        name.map(|name| name.parent).ok_or_else(|| corrupt(format!("{}: it has no name", self.inode.name())))
+        self.names.parent.ok_or_else(|| corrupt(format!("{}: it has no name", self.inode.name())))
     }
 
     /// Its attributes; `target_bytes` is the length of the target of a symbolic link.
@@ -112,9 +134,7 @@ impl File {
 
     /// Names of the file, short ones that stand beside long ones left out.
     fn links(&self) -> u32 {
-        let short = self.names.iter().filter(|name| name.space == Space::Dos).count();
-        let links = usize::from(self.inode.record.links).saturating_sub(short).max(1);
-        u32::try_from(links).unwrap_or(u32::MAX)
+        u32::from(self.inode.record.links).saturating_sub(self.names.beside).max(1)
     }
 }
 

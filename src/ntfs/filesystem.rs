@@ -211,7 +211,7 @@ impl Ntfs {
     }
 
     fn source<'a>(&'a self, file: &'a File) -> xattr::Source<'a> {
-        xattr::Source { store: &self.store, upcase: &self.upcase, file }
+        xattr::Source { store: &self.store, upcase: &self.upcase, descriptors: &self.descriptors, file }
     }
 }
 

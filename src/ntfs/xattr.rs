@@ -4,14 +4,15 @@
 use crate::data::Value;
 use crate::directory;
 use crate::file::File;
-use crate::file_name::{FileName, Space};
 use crate::index::Index;
 use crate::name;
 use crate::record::{Kind, Reference};
+use crate::secure::Descriptors;
 use crate::security::{Descriptor, ntacl};
 use crate::store::Store;
 use crate::stream;
 use crate::upcase::Upcase;
+use std::sync::Arc;
 use vfs::{Error, ErrorKind, Result};
 
 /// What Linux hands over of an attribute at most, in bytes (`XATTR_SIZE_MAX`).
@@ -42,6 +43,7 @@ fn is_of_linux(name: &[u8]) -> bool {
 pub(crate) struct Source<'a> {
     pub(crate) store: &'a Store,
     pub(crate) upcase: &'a Upcase,
+    pub(crate) descriptors: &'a Descriptors,
     pub(crate) file: &'a File,
 }
 
@@ -80,7 +82,7 @@ impl Source<'_> {
         };
         match asked {
             b"system.ntfs_acl" => self.descriptor().map(|own| own.bytes().to_vec()),
-            NTACL => self.descriptor().map(ntacl::value),
+            NTACL => self.descriptor().map(|own| ntacl::value(&own)),
             b"system.ntfs_attrib" => Ok(self.attributes().to_le_bytes().to_vec()),
             b"system.ntfs_attrib_be" => Ok(self.attributes().to_be_bytes().to_vec()),
             b"system.ntfs_times" => Ok(times(false)),
@@ -96,8 +98,9 @@ impl Source<'_> {
         }
     }
 
-    fn descriptor(&self) -> Result<&Descriptor> {
-        self.file.descriptor.as_deref().ok_or_else(none)
+    fn descriptor(&self) -> Result<Arc<Descriptor>> {
+        // A damaged one is none for permissions, but whoever asks for it is told.
+        self.descriptors.of(self.store, &self.file.inode, &self.file.standard)?.ok_or_else(none)
     }
 
     /// An extended attribute of Windows whose name is one of Linux: ntfs3 and WSL keep those of Linux so.
@@ -130,11 +133,8 @@ impl Source<'_> {
 
     fn dos_name(&self) -> Result<Vec<u8>> {
         // The root is called `.`, which is no name.
-        let is_short = |name: &&FileName| {
-            matches!(name.space, Space::Dos | Space::Win32AndDos) && self.file.inode.number() != directory::ROOT
-        };
-        let short = self.file.names.iter().find(is_short);
-        short.map(|short| name::encode(&short.name)).ok_or_else(none)
+        let short = self.file.names.short.as_ref().filter(|_| self.file.inode.number() != directory::ROOT);
+        short.map(|short| name::encode(short)).ok_or_else(none)
     }
 
     /// The object id, and the ids of its birth, which only the index of the volume has.
