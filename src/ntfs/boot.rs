@@ -88,8 +88,9 @@ impl Geometry {
             .filter(|bytes| *bytes > 0 && *bytes <= volume_bytes)
             .ok_or_else(|| {
                 let sectors = number(0x28);
-                damaged(format!(
-                    "it speaks of {sectors} sectors of {sector_bytes} bytes, and the volume has {volume_bytes} bytes"
+                corrupt(format!(
+                    "its boot sector speaks of {sectors} sectors of {sector_bytes} bytes, and the volume has {volume_bytes} \
+                     bytes: it is cut short, or its boot sector is damaged"
                 ))
             })?;
         let clusters = bytes >> cluster_shift;

@@ -6,7 +6,7 @@ use crate::file::File;
 use crate::record::Kind;
 use crate::reparse;
 use crate::shape::Shape;
-use crate::store::Store;
+use crate::store::{Store, Unpacked};
 use crate::wof::{self, Packed};
 use std::ops::Range;
 use std::sync::Arc;
@@ -132,9 +132,8 @@ fn read_packed(
 
 fn chunk(store: &Store, packed: &Packed, stream: &Value, number: u64) -> Result<Arc<Vec<u8>>> {
     let read = || packed.read_chunk(&|at, buf| read_stream(store, stream, at, buf), number);
-    // The stream is never compressed once more, so that its units are not among those that are kept.
     match stream.first_part() {
-        Some(part) => store.unpacked.get_or_read((part, number), read),
+        Some(part) => store.unpacked.get_or_read(Unpacked::Chunk(part, number), read),
         None => read().map(Arc::new),
     }
 }

@@ -4,7 +4,7 @@ use crate::attribute_list::Location;
 use crate::bytes::length;
 use crate::compression::lznt1;
 use crate::record::{Body, COMPRESSION_MASK, ENCRYPTED, Kind, NonResident, Record};
-use crate::store::{Inode, Store, UNPACKED_BYTES};
+use crate::store::{Inode, Store, UNPACKED_BYTES, Unpacked};
 use std::ops::Range;
 use std::sync::Arc;
 use vfs::reader::corrupt;
@@ -200,7 +200,7 @@ impl Value {
         if unit.bytes > UNPACKED_BYTES {
             return unpack().map(Arc::new);
         }
-        store.unpacked.get_or_read((first.clone(), number), unpack)
+        store.unpacked.get_or_read(Unpacked::Unit(first.clone(), number), unpack)
     }
 
     /// How many bytes of a unit are in clusters: all of them where it is not compressed, none where it is a hole.

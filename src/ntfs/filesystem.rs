@@ -10,6 +10,7 @@ use crate::record::{Kind, Reference};
 use crate::recovery::{self, Recovered};
 use crate::reparse::{self, Place};
 use crate::secure::Descriptors;
+use crate::security::{self, Access, WslMetadata};
 use crate::shape::Shape;
 use crate::space;
 use crate::store::Store;
@@ -186,6 +187,12 @@ impl Ntfs {
         Ok(found.and_then(|ordinal| stream::node(file.inode.number(), ordinal)))
     }
 
+    /// Who may read the streams of a file. A link itself gives everybody all rights, as Linux asks its target for them.
+    fn stream_access(&self, file: &File) -> Access {
+        let wsl = WslMetadata::of(&file.attributes);
+        security::access(file.descriptor.as_deref(), FileType::Regular, &self.options.security, Some(&wsl))
+    }
+
     /// The target of a symbolic link.
     fn target(&self, file: &File) -> Result<Vec<u8>> {
         match &file.shape {
@@ -280,7 +287,7 @@ impl FileSystem for Ntfs {
         let value = Value::find(&self.store, &file.inode, Kind::DATA, &name)?;
         Ok(Attr {
             file_type: FileType::Regular,
-            permissions: attr.permissions & !0o111,
+            permissions: self.stream_access(&file).permissions & !0o111,
             size: value.as_ref().map_or(0, Value::size),
             allocated: value.as_ref().map_or(0, Value::allocated),
             device: None,
@@ -337,6 +344,7 @@ impl FileSystem for Ntfs {
     }
 
     fn acl(&self, node: NodeId) -> Result<Acl> {
-        Ok(self.file(node)?.access.acl.clone())
+        let file = self.file(node)?;
+        Ok(if stream::ordinal(node).is_some() { self.stream_access(&file).acl } else { file.access.acl.clone() })
     }
 }

@@ -26,14 +26,14 @@ impl Mft {
     pub(crate) fn open(device: &Device) -> Result<(Self, bool)> {
         let geometry = &device.geometry;
         let first = geometry.mft_lcn.checked_shl(geometry.cluster_shift).unwrap_or(u64::MAX);
-        let (record, is_copy) = match read_record(device, 0, first) {
-            Ok(record) => (record, false),
-            Err(error) => match mirrored(device, 0) {
-                Some(record) => (record, true),
-                None => return Err(missing_is_damage(error)),
-            },
+        let damage = match read_record(device, 0, first).and_then(|record| Self::of(device, &record)) {
+            Ok(mft) => return Ok((mft, false)),
+            Err(error) => missing_is_damage(error),
         };
-        Ok((Self::of(device, &record)?, is_copy))
+        match mirrored(device, 0).map(|record| Self::of(device, &record)) {
+            Some(Ok(mft)) => Ok((mft, true)),
+            _ => Err(damage),
+        }
     }
 
     fn of(device: &Device, record: &Record) -> Result<Self> {

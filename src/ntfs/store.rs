@@ -27,8 +27,17 @@ const UNPACKED_MAX: NonZeroUsize = NonZeroUsize::new(256).unwrap();
 /// Nodes of indexes that are kept: 7 KiB each mostly.
 const NODES_MAX: NonZeroUsize = NonZeroUsize::new(512).unwrap();
 
-/// A unit of compression, a chunk, or a node: the attribute that it belongs to, and its number.
-pub(crate) type UnitKey = (Location, u64);
+/// A node: the attribute that it belongs to, and its number.
+pub(crate) type NodeKey = (Location, u64);
+
+/// What is kept unpacked: the attribute that it is in, and its number.
+#[derive(PartialEq, Eq, Hash)]
+pub(crate) enum Unpacked {
+    /// A unit of compression.
+    Unit(Location, u64),
+    /// A chunk of what WOF packed. Its stream may have units of its own.
+    Chunk(Location, u64),
+}
 
 /// The records of a volume.
 pub(crate) struct Store {
@@ -38,8 +47,8 @@ pub(crate) struct Store {
     lists: Kept<u64, Vec<Location>>,
     /// By the file that they were found to belong to as well: another one's list may name the same part.
     runlists: Kept<(u64, Location), Runlist>,
-    pub(crate) unpacked: Kept<UnitKey, Vec<u8>>,
-    pub(crate) nodes: Kept<UnitKey, Node>,
+    pub(crate) unpacked: Kept<Unpacked, Vec<u8>>,
+    pub(crate) nodes: Kept<NodeKey, Node>,
     /// What had to be taken from copies.
     pub(crate) notices: Vec<String>,
 }
@@ -165,7 +174,8 @@ impl Store {
             Body::NonResident(body) => {
                 let damaged =
                     || corrupt(format!("record {} of the MFT: its list of attributes is damaged", record.number));
-                let length = usize::try_from(body.size).ok().filter(|_| body.size <= attribute_list::BYTES_MAX);
+                let is_whole = body.size <= attribute_list::BYTES_MAX && body.size <= body.initialized;
+                let length = usize::try_from(body.size).ok().filter(|_| is_whole);
                 let mut bytes = vec![0; length.ok_or_else(damaged)?];
                 let runs = mft::parse(&self.device, record, body)?;
                 self.device.read_runs(&|vcn| runs.run(vcn).ok_or_else(damaged), 0, &mut bytes)?;
@@ -207,7 +217,8 @@ impl Store {
             corrupt(format!("{}: its {kind} has no cluster {vcn}, where it should have one", inode.name()))
         };
         let after = parts.partition_point(|part| part.lowest <= vcn);
-        let part = after.checked_sub(1).and_then(|before| parts.get(before)).ok_or_else(cut_short)?;
+        let (until, next) = parts.split_at_checked(after).unwrap_or_default();
+        let (part, before) = until.split_last().ok_or_else(cut_short)?;
         let runs = self.runlists.get_or_read((inode.number(), part.clone()), || {
             let record = self.part_record(inode, part)?;
             match &self.part(inode, part, &record)?.body {
@@ -215,6 +226,13 @@ impl Store {
                 Body::Resident(_) => Err(cut_short()),
             }
         })?;
+        // Where two parts are for one cluster, it cannot be said which of them is right.
+        let end = runs.runs().last().map_or(part.lowest, Run::end);
+        let is_overlapped = next.first().is_some_and(|next| next.lowest < end);
+        if is_overlapped || before.last().is_some_and(|before| before.lowest == part.lowest) {
+            let kind = part.kind.name();
+            return Err(corrupt(format!("{}: several parts of its {kind} are for cluster {vcn}", inode.name())));
+        }
         runs.run(vcn).ok_or_else(cut_short)
     }
 }

@@ -20,6 +20,7 @@ mod fixture;
 #[path = "../../tests/readers/fixtures.rs"]
 #[allow(dead_code, reason = "the same")]
 pub(crate) mod fixtures;
+mod hostile;
 mod live;
 mod manifest;
 mod oracle;

@@ -9,9 +9,11 @@ use crate::name;
 use crate::record::{Kind, Reference};
 use crate::secure::Descriptors;
 use crate::security::{Descriptor, ntacl};
+use crate::shape::Shape;
 use crate::store::Store;
 use crate::stream;
 use crate::upcase::Upcase;
+use crate::wof;
 use std::sync::Arc;
 use vfs::{Error, ErrorKind, Result};
 
@@ -52,11 +54,14 @@ fn none() -> Error {
 }
 
 impl Source<'_> {
-    /// The names that are listed: those of streams, Samba's form of the descriptor, attributes of Linux. What begins with `system.ntfs_` is only given when it is asked for, as
-    /// with ntfs-3g: programs that copy attributes would fail with them elsewhere.
+    /// The names that are listed: those of streams, Samba's form of the descriptor, attributes of Linux. What begins with
+    /// `system.ntfs_` is only given when it is asked for, as with ntfs-3g: programs that copy attributes would fail with
+    /// them elsewhere. Nor are streams listed that no attribute can hold: rsync leaves out a whole file when it cannot
+    /// read one of its attributes.
     pub(crate) fn names(&self) -> Vec<Vec<u8>> {
         let named = |stream: Vec<u16>| [USER, &name::encode(&stream)].concat();
-        let mut names: Vec<_> = stream::names(&self.file.inode).into_iter().map(named).collect();
+        let streams = stream::names(&self.file.inode).into_iter().filter(|stream| self.is_listed(stream));
+        let mut names: Vec<_> = streams.map(named).collect();
         names.extend(self.file.descriptor.is_some().then(|| NTACL.to_vec()));
         for own in &self.file.attributes {
             if is_of_linux(&own.name) && !names.contains(&own.name) {
@@ -64,6 +69,16 @@ impl Source<'_> {
             }
         }
         names
+    }
+
+    /// Whether a stream is listed. Windows itself does not show the one that a packed file is unpacked from.
+    fn is_listed(&self, stream: &[u16]) -> bool {
+        if matches!(self.file.shape, Shape::Wof(_)) && *stream == wof::stream_name() {
+            return false;
+        }
+        // Whoever reads a damaged one is told of it.
+        let found = Value::find(self.store, &self.file.inode, Kind::DATA, stream);
+        !matches!(found, Ok(Some(value)) if value.size() > BYTES_MAX)
     }
 
     /// The value of an attribute.

@@ -51,7 +51,9 @@ fn streams_are_attributes_and_with_an_option_files() {
     assert_eq!(attribute(&root.join("Directory/File.txt"), "user.stream"), Some(b"hidden".to_vec()));
     assert_eq!(attribute(&root.join("Directory"), "user.stream"), Some(b"on a directory".to_vec()));
     let listed = names(&root.join("Directory/File.txt"));
-    assert!(["user.stream", "user.large"].iter().all(|name| listed.contains(&(*name).to_owned())), "{listed:?}");
+    assert!(listed.contains(&"user.stream".to_owned()), "{listed:?}");
+    // rsync leaves out a file with an attribute that it cannot read.
+    assert!(!listed.contains(&"user.large".to_owned()), "{listed:?}");
     assert!(!listed.iter().any(|name| name.starts_with("system.")), "{listed:?}");
     let too_large = rustix::fs::lgetxattr(root.join("Directory/File.txt"), "user.large", &mut [0; 70_000]);
     assert_eq!(too_large.unwrap_err(), rustix::io::Errno::TOOBIG);

@@ -1,10 +1,17 @@
 //! Images that others made, Windows among them, if they are there: each shows what ntfs-3g and ntfs3 show of it.
 
+use super::file_disk::FileDisk;
 use super::fixtures::{check, directory, lines, script, unpacked, unpacked_lines};
 use super::live::{can_make, open};
 use super::manifest::{self, assert_same};
+use crate::data::Value;
+use crate::record::{Kind, Reference};
+use crate::store::Store;
 use std::fs;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use vfs::SegmentKind;
 
 fn corpus() -> Option<PathBuf> {
     let corpus = directory("ntfs").join("../../../../shared/corpus");
@@ -69,4 +76,63 @@ fn images_of_the_shared_recipes_show_what_ntfs_3g_shows_and_what_was_compressed(
 /// The text of a field in a line of JSON that has no quotes in its fields.
 fn field<'a>(line: &'a str, name: &str) -> Option<&'a str> {
     line.split(&format!("\"{name}\": \"")).nth(1)?.split('"').next()
+}
+
+/// Records cut out of volumes of Windows, which other readers misread: the volume is what there is of it, and zeros.
+fn pieces(corpus: &Path, name: &str, image: &Path) -> Store {
+    let file = fs::File::create(image).unwrap();
+    let mut volume_bytes = 0;
+    for entry in fs::read_dir(corpus.join("public/go-ntfs/tests").join(name)).unwrap() {
+        let (path, bytes) = (entry.as_ref().unwrap().path(), fs::read(entry.unwrap().path()).unwrap());
+        let at = u64::from_str_radix(path.file_stem().unwrap().to_str().unwrap().trim_start_matches("0x"), 16).unwrap();
+        if at == 0 {
+            volume_bytes = u64::from_le_bytes(bytes[0x28..0x30].try_into().unwrap()) * 512;
+        }
+        file.write_all_at(&bytes, at).unwrap();
+    }
+    file.set_len(volume_bytes + 512).unwrap();
+    Store::open(Arc::new(FileDisk::open(image))).unwrap_or_else(|error| panic!("{name}: {error}"))
+}
+
+fn value(store: &Store, record: u64, stream: &str) -> Value {
+    let inode = store.inode(Reference { record, sequence: 0 }).unwrap();
+    let name: Vec<u16> = stream.encode_utf16().collect();
+    Value::find(store, &inode, Kind::DATA, &name).unwrap().unwrap_or_else(|| panic!("record {record}: {stream}"))
+}
+
+#[test]
+fn records_of_windows_that_other_readers_misread_are_read() {
+    let (Some(corpus), scratch) = (corpus(), tempfile::tempdir().unwrap()) else { return };
+    let image = scratch.path().join("image");
+    // Streams with the same attribute id, in several records.
+    let store = pieces(&corpus, "ads_with_same_ids", &image);
+    for (stream, size, digit) in [("", 5000, b'9'), ("111", 5005, b'1'), ("222", 56, b'2'), ("333", 6005, b'3')] {
+        let data = value(&store, 38, stream).read_all(&store, 10_000).unwrap();
+        // What is typed into each, some with quotes around it.
+        let own = data.iter().filter(|byte| **byte == digit).count();
+        assert!(data.len() == size && own * 10 > size * 9, "{stream:?}: {} bytes, {own} of them its own", data.len());
+    }
+    // The MFT in two parts, the second in a record of itself.
+    let store = pieces(&corpus, "highly_fragmented_mft", &image);
+    assert_eq!(store.records(), 7_203_717_120 / 1024);
+    for record in [16, 17, 6_000_000, 6_416_216, 7_034_879] {
+        let read = store.record(Reference { record, sequence: 0 });
+        assert_eq!(read.map(|read| read.number).map_err(|error| error.kind).unwrap_or(record), record);
+    }
+    // A megabyte, of which a cluster was ever written.
+    let store = pieces(&corpus, "large_file_small_init", &image);
+    let data = value(&store, 46, "").read_all(&store, 2 << 20).unwrap();
+    let never_written = data.iter().skip(4096).all(|byte| *byte == 0);
+    assert!(data.len() == 1 << 20 && data[..16] != [0; 16] && never_written);
+    // A journal in two parts, whose sizes are in the first.
+    let store = pieces(&corpus, "usn_with_two_vcns", &image);
+    let journal = value(&store, 68_310, "$J");
+    assert_eq!((journal.size(), store.records()), (6_352_113_880, 455_606_272 / 1024));
+    let (mut at, mut kinds) = (0, Vec::new());
+    while at < journal.size() {
+        let segment = journal.segment(&store, at).unwrap();
+        assert_eq!(segment.range.start, at);
+        (at, kinds) = (segment.range.end, [kinds, vec![segment.kind]].concat());
+    }
+    assert!(kinds[0] == SegmentKind::Hole && kinds.len() > 2 && kinds.last() == Some(&SegmentKind::Data), "{kinds:?}");
 }
