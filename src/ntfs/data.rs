@@ -20,6 +20,7 @@ const HINTS_MAX: usize = 1024;
 /// The value of an attribute of a file.
 pub(crate) struct Value {
     inode: Inode,
+    kind: Kind,
     flags: u16,
     place: Place,
 }
@@ -47,7 +48,7 @@ impl Value {
         let Some(first) = parts.first() else { return Ok(None) };
         let record = store.part_record(inode, first)?;
         let attribute = store.part(inode, first, &record)?;
-        let flags = attribute.flags;
+        let (kind, flags) = (first.kind, attribute.flags);
         let place = match &attribute.body {
             Body::Resident(range) => Place::Resident(Arc::clone(&record), range.clone()),
             Body::NonResident(body) if body.lowest == 0 => Place::Clusters { sizes: body.clone(), parts },
@@ -56,7 +57,7 @@ impl Value {
                 return Err(corrupt(format!("{}: the first part of its {kind} is missing", inode.name())));
             }
         };
-        Ok(Some(Self { inode: inode.clone(), flags, place }))
+        Ok(Some(Self { inode: inode.clone(), kind, flags, place }))
     }
 
     /// Bytes of the value.
@@ -83,8 +84,9 @@ impl Value {
         }
     }
 
-    pub(crate) const fn is_encrypted(&self) -> bool {
-        self.flags & ENCRYPTED != 0
+    /// Whether EFS encrypts it. On the index of a directory the flag means the files that will be made in it.
+    pub(crate) fn is_encrypted(&self) -> bool {
+        self.flags & ENCRYPTED != 0 && self.kind == Kind::DATA
     }
 
     /// What a message calls it.
@@ -110,6 +112,8 @@ impl Value {
         }
         match self.flags & COMPRESSION_MASK {
             0 => Ok(None),
+            // An index says so of the files that will be made in its directory.
+            _ if self.kind != Kind::DATA && sizes.compression_unit == 0 => Ok(None),
             LZNT1 => {
                 let shift = u32::from(sizes.compression_unit);
                 let damaged = || corrupt(format!("{}: it has units of compression of 2^{shift} clusters", self.name()));

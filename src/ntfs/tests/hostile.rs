@@ -1,13 +1,15 @@
-//! Images that no Windows leaves behind, made to mislead whoever reads them.
+//! Images with what misleads whoever reads them: made on purpose, or left so by Windows.
 
 use super::crafted::{Image, attribute, content, find, le32, put64};
-use std::ops::Range;
-use vfs::{ErrorKind, FileSystem};
+use std::ops::{ControlFlow, Range};
+use vfs::{Cursor, ErrorKind, FileSystem};
 
 const STANDARD_INFORMATION: u32 = 0x10;
 const ATTRIBUTE_LIST: u32 = 0x20;
 const SECURITY_DESCRIPTOR: u32 = 0x50;
 const DATA: u32 = 0x80;
+const INDEX_ROOT: u32 = 0x90;
+const INDEX_ALLOCATION: u32 = 0xA0;
 
 /// Where in the image the first run of an attribute is, whose clusters have 512 bytes.
 fn first_run(record: &[u8], at: usize) -> Range<usize> {
@@ -117,4 +119,32 @@ fn what_a_packed_file_is_unpacked_from_is_given_and_not_listed() {
     assert!(!listed.iter().any(|name| name.starts_with(b"user.")), "{listed:?}");
     assert!(!fs.xattr(node, b"user.WofCompressedData").unwrap().is_empty());
     assert!(fs.xattrs(find(&fs, "streams/file").unwrap()).unwrap().iter().any(|name| name.starts_with(b"user.")));
+}
+
+/// As Windows marks a directory whose new files it is to encrypt or to compress: no index itself is either.
+#[test]
+fn directories_whose_new_files_are_encrypted_or_compressed_are_listed() {
+    let image = Image::small();
+    let node = find(&image.open().unwrap(), "many").unwrap();
+    let names = |image: &Image| {
+        let (fs, mut names) = (image.open().unwrap(), Vec::new());
+        fs.read_dir(node, Cursor::START, &mut |entry| {
+            names.push(entry.name.to_vec());
+            ControlFlow::Continue(())
+        })
+        .map(|()| names)
+    };
+    let expected = names(&image).unwrap();
+    assert!(expected.len() > 20);
+    for flag in [0x4000_u16, 1] {
+        let mut marked = image.clone();
+        marked.edit(node.0, |record| {
+            for kind in [INDEX_ROOT, INDEX_ALLOCATION] {
+                let at = attribute(record, kind, "$I30");
+                record[at + 12..at + 14].copy_from_slice(&flag.to_le_bytes());
+            }
+        });
+        assert_eq!(names(&marked).unwrap(), expected, "{flag:#x}");
+        assert!(find(&marked.open().unwrap(), "many/a-rather-long-name-of-number-7").is_ok());
+    }
 }
