@@ -6,12 +6,11 @@ use crate::file_name::{FileName, Space};
 use crate::index;
 use crate::record::{Kind, Reference};
 use crate::secure::Descriptors;
-use crate::security::{Access, Descriptor, SecurityOptions, WslMetadata, access};
+use crate::security::{Access, SecurityOptions, WslMetadata, access};
 use crate::shape::Shape;
 use crate::standard_information::StandardInformation;
 use crate::store::{Inode, Store};
 use crate::wof;
-use std::sync::Arc;
 use vfs::reader::corrupt;
 use vfs::{Attr, ErrorKind, FileType, Result};
 
@@ -45,21 +44,21 @@ impl Names {
     }
 }
 
-/// A file, or a directory.
+/// A file, or a directory. Many are kept: what may be long is not in it.
 pub(crate) struct File {
     pub(crate) inode: Inode,
     pub(crate) standard: StandardInformation,
     pub(crate) names: Names,
-    /// Extended attributes of Windows; none where they are damaged.
-    pub(crate) attributes: Vec<ExtendedAttribute>,
+    /// What WSL recorded among its extended attributes.
+    pub(crate) wsl: WslMetadata,
     pub(crate) shape: Shape,
-    /// The security descriptor; `None` when it has none, or a damaged one.
-    pub(crate) descriptor: Option<Arc<Descriptor>>,
+    /// Whether it has a security descriptor that is not damaged.
+    pub(crate) has_descriptor: bool,
     pub(crate) access: Access,
 }
 
 /// Damage of a part of a file that the rest of it can do without.
-fn or_none<T>(found: Result<Option<T>>) -> Result<Option<T>> {
+pub(crate) fn or_none<T>(found: Result<Option<T>>) -> Result<Option<T>> {
     match found {
         Err(error) if error.kind == ErrorKind::Corrupt => Ok(None),
         found => found,
@@ -85,12 +84,11 @@ impl File {
             let name = Value::at(store, &inode, vec![part])?.map(|name| name.read_all(store, BYTES_MAX)).transpose()?;
             names.add(name.and_then(|name| FileName::parse(&name)).ok_or_else(|| damaged("$FILE_NAME"))?);
         }
-        let attributes = or_none(extended_attributes(store, &inode))?.unwrap_or_default();
-        let wsl = WslMetadata::of(&attributes);
+        let wsl = WslMetadata::of(&extended_attributes(store, &inode)?);
         let shape = Shape::of(store, &inode, &standard, &wsl)?;
         let descriptor = or_none(descriptors.of(store, &inode, &standard))?;
         let access = access(descriptor.as_deref(), shape.file_type(), options, Some(&wsl));
-        Ok(Self { inode, standard, names, attributes, shape, descriptor, access })
+        Ok(Self { inode, standard, names, wsl, shape, has_descriptor: descriptor.is_some(), access })
     }
 
     /// The directory that it is in; the root is in itself.
@@ -138,7 +136,9 @@ impl File {
     }
 }
 
-fn extended_attributes(store: &Store, inode: &Inode) -> Result<Option<Vec<ExtendedAttribute>>> {
-    let Some(value) = Value::find(store, inode, Kind::EA, &[])? else { return Ok(None) };
-    ea::parse(&value.read_all(store, EA_BYTES_MAX)?).map(Some)
+/// Extended attributes of Windows; none where they are damaged.
+pub(crate) fn extended_attributes(store: &Store, inode: &Inode) -> Result<Vec<ExtendedAttribute>> {
+    let found = Value::find(store, inode, Kind::EA, &[]);
+    let read = |value: Value| ea::parse(&value.read_all(store, EA_BYTES_MAX)?);
+    or_none(found.and_then(|value| value.map(read).transpose())).map(Option::unwrap_or_default)
 }

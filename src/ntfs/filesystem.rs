@@ -3,14 +3,14 @@
 use crate::content::Content;
 use crate::data::Value;
 use crate::directory;
-use crate::file::File;
+use crate::file::{self, File};
 use crate::name;
 use crate::options::OpenOptions;
 use crate::record::{Kind, Reference};
 use crate::recovery::{self, Recovered};
 use crate::reparse::{self, Place};
 use crate::secure::Descriptors;
-use crate::security::{self, Access, WslMetadata};
+use crate::security::{self, Access};
 use crate::shape::Shape;
 use crate::space;
 use crate::store::Store;
@@ -188,9 +188,10 @@ impl Ntfs {
     }
 
     /// Who may read the streams of a file. A link itself gives everybody all rights, as Linux asks its target for them.
-    fn stream_access(&self, file: &File) -> Access {
-        let wsl = WslMetadata::of(&file.attributes);
-        security::access(file.descriptor.as_deref(), FileType::Regular, &self.options.security, Some(&wsl))
+    fn stream_access(&self, file: &File) -> Result<Access> {
+        let descriptor = file::or_none(self.descriptors.of(&self.store, &file.inode, &file.standard))?;
+        let (descriptor, options) = (descriptor.as_deref(), &self.options.security);
+        Ok(security::access(descriptor, FileType::Regular, options, Some(&file.wsl)))
     }
 
     /// The target of a symbolic link.
@@ -287,7 +288,7 @@ impl FileSystem for Ntfs {
         let value = Value::find(&self.store, &file.inode, Kind::DATA, &name)?;
         Ok(Attr {
             file_type: FileType::Regular,
-            permissions: self.stream_access(&file).permissions & !0o111,
+            permissions: self.stream_access(&file)?.permissions & !0o111,
             size: value.as_ref().map_or(0, Value::size),
             allocated: value.as_ref().map_or(0, Value::allocated),
             device: None,
@@ -336,7 +337,7 @@ impl FileSystem for Ntfs {
 
     fn xattrs(&self, node: NodeId) -> Result<Vec<Vec<u8>>> {
         let file = self.file(node)?;
-        Ok(if stream::ordinal(node).is_some() { Vec::new() } else { self.source(&file).names() })
+        if stream::ordinal(node).is_some() { Ok(Vec::new()) } else { self.source(&file).names() }
     }
 
     fn xattr(&self, node: NodeId, name: &[u8]) -> Result<Vec<u8>> {
@@ -345,6 +346,6 @@ impl FileSystem for Ntfs {
 
     fn acl(&self, node: NodeId) -> Result<Acl> {
         let file = self.file(node)?;
-        Ok(if stream::ordinal(node).is_some() { self.stream_access(&file).acl } else { file.access.acl.clone() })
+        Ok(if stream::ordinal(node).is_some() { self.stream_access(&file)?.acl } else { file.access.acl.clone() })
     }
 }

@@ -14,6 +14,8 @@ use vfs::{Kept, Result};
 
 /// Descriptors that are kept: most volumes have a few hundred, of some hundred bytes each.
 const DESCRIPTORS_MAX: NonZeroUsize = NonZeroUsize::new(1024).unwrap();
+/// Longer ones are read each time, in bytes: they are rare, and some times longer in memory.
+const KEPT_BYTES_MAX: usize = 4096;
 /// Bytes of a descriptor at most, as an attribute.
 const BYTES_MAX: u64 = 256 << 10;
 /// The record of `$Secure`.
@@ -23,8 +25,8 @@ const BY_ID: &[u16] = &[0x24, 0x53, 0x49, 0x49];
 /// `$SDS`, the descriptors.
 const DESCRIPTORS: &[u16] = &[0x24, 0x53, 0x44, 0x53];
 
-/// The descriptors of a volume.
-pub(crate) struct Descriptors(Kept<u32, Descriptor>);
+/// The descriptors of a volume; `None` for a long one.
+pub(crate) struct Descriptors(Kept<u32, Option<Arc<Descriptor>>>);
 
 impl Descriptors {
     pub(crate) fn new() -> Self {
@@ -42,7 +44,14 @@ impl Descriptors {
         standard: &StandardInformation,
     ) -> Result<Option<Arc<Descriptor>>> {
         if let Some(id) = standard.security_id.filter(|id| *id != 0) {
-            return self.0.get_or_read(id, || by_id(store, id)).map(Some);
+            let short = || {
+                let found = by_id(store, id)?;
+                Ok(Some(found).filter(|found| found.bytes().len() <= KEPT_BYTES_MAX).map(Arc::new))
+            };
+            return match self.0.get_or_read(id, short)?.as_ref() {
+                Some(kept) => Ok(Some(Arc::clone(kept))),
+                None => by_id(store, id).map(|long| Some(Arc::new(long))),
+            };
         }
         let Some(own) = Value::find(store, inode, Kind::SECURITY_DESCRIPTOR, &[])? else { return Ok(None) };
         Descriptor::parse(&own.read_all(store, BYTES_MAX)?).map(|own| Some(Arc::new(own)))

@@ -3,7 +3,7 @@
 
 use crate::data::Value;
 use crate::directory;
-use crate::file::File;
+use crate::file::{File, extended_attributes};
 use crate::index::Index;
 use crate::name;
 use crate::record::{Kind, Reference};
@@ -58,17 +58,17 @@ impl Source<'_> {
     /// `system.ntfs_` is only given when it is asked for, as with ntfs-3g: programs that copy attributes would fail with
     /// them elsewhere. Nor are streams listed that no attribute can hold: rsync leaves out a whole file when it cannot
     /// read one of its attributes.
-    pub(crate) fn names(&self) -> Vec<Vec<u8>> {
+    pub(crate) fn names(&self) -> Result<Vec<Vec<u8>>> {
         let named = |stream: Vec<u16>| [USER, &name::encode(&stream)].concat();
         let streams = stream::names(&self.file.inode).into_iter().filter(|stream| self.is_listed(stream));
         let mut names: Vec<_> = streams.map(named).collect();
-        names.extend(self.file.descriptor.is_some().then(|| NTACL.to_vec()));
-        for own in &self.file.attributes {
+        names.extend(self.file.has_descriptor.then(|| NTACL.to_vec()));
+        for own in extended_attributes(self.store, &self.file.inode)? {
             if is_of_linux(&own.name) && !names.contains(&own.name) {
-                names.push(own.name.clone());
+                names.push(own.name);
             }
         }
-        names
+        Ok(names)
     }
 
     /// Whether a stream is listed. Windows itself does not show the one that a packed file is unpacked from.
@@ -86,7 +86,7 @@ impl Source<'_> {
         if let Some(stream) = asked.strip_prefix(USER) {
             let stream = name::decode(stream).ok_or_else(none)?;
             return match self.attribute(Kind::DATA, &stream) {
-                Err(error) if error.kind == ErrorKind::NoAttribute => self.of_windows(asked).ok_or(error),
+                Err(error) if error.kind == ErrorKind::NoAttribute => self.of_windows(asked)?.ok_or(error),
                 found => found,
             };
         }
@@ -109,7 +109,7 @@ impl Source<'_> {
             b"system.ntfs_ea" => self.attribute(Kind::EA, &[]),
             b"system.ntfs_efsinfo" => self.attribute(Kind::LOGGED_UTILITY_STREAM, EFS),
             b"system.ntfs_object_id" => self.object_id(),
-            _ => self.of_windows(asked).ok_or_else(none),
+            _ => self.of_windows(asked)?.ok_or_else(none),
         }
     }
 
@@ -119,9 +119,12 @@ impl Source<'_> {
     }
 
     /// An extended attribute of Windows whose name is one of Linux: ntfs3 and WSL keep those of Linux so.
-    fn of_windows(&self, asked: &[u8]) -> Option<Vec<u8>> {
-        let own = self.file.attributes.iter().find(|own| own.name == asked && is_of_linux(asked))?;
-        Some(own.value.clone())
+    fn of_windows(&self, asked: &[u8]) -> Result<Option<Vec<u8>>> {
+        if !is_of_linux(asked) {
+            return Ok(None);
+        }
+        let own = extended_attributes(self.store, &self.file.inode)?.into_iter().find(|own| own.name == asked);
+        Ok(own.map(|own| own.value))
     }
 
     fn attribute(&self, kind: Kind, name: &[u16]) -> Result<Vec<u8>> {
