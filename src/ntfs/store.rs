@@ -24,8 +24,8 @@ pub(crate) const UNPACKED_BYTES: u64 = 64 << 10;
 /// Units of compression and chunks that are kept unpacked: 16 MiB.
 const UNPACKED_MAX: NonZeroUsize = NonZeroUsize::new(256).unwrap();
 
-/// Nodes of indexes that are kept: 7 KiB each mostly.
-const NODES_MAX: NonZeroUsize = NonZeroUsize::new(512).unwrap();
+/// Nodes of indexes that are kept: 7 KiB each mostly, 260 KiB at most.
+const NODES_MAX: NonZeroUsize = NonZeroUsize::new(256).unwrap();
 
 /// A node: the attribute that it belongs to, and its number.
 pub(crate) type NodeKey = (Location, u64);
