@@ -1,5 +1,5 @@
 //! The three compressions that data on NTFS has: [`lznt1`] for compressed files, [`xpress`] and [`lzx`] for what
-//! `compact /exe` packed (see [`crate::wof`]).
+//! `compact /exe` packed (see `wof.rs`).
 //!
 //! Sources: [MS-XCA] 2.2 and 2.5, [MS-PATCH] 2 for LZX, and what wimlib, ntfs-3g and the kernel's `fs/ntfs3` do with them.
 

@@ -1,5 +1,6 @@
 //! Whole images: against what other drivers show of them.
 
+mod case;
 #[path = "../../tests/readers/manifest.rs"]
 #[allow(dead_code, reason = "NTFS has more to show, in words of its own")]
 mod common;

@@ -16,7 +16,7 @@ use vfs::{Acl, AclEntry, AclPermissions, AclQualifier, FileType, PosixAcl};
 /// How owners, groups and permissions are found.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
-    /// Which users and groups those of Windows are. Without it, SIDs decide (see [`identity`]).
+    /// Which users and groups those of Windows are. Without it, SIDs decide (see `identity.rs`).
     pub user_mapping: Option<UserMapping>,
     /// The user and group to whom everything belongs, and who may read all of it.
     pub owner: Option<(u32, u32)>,
