@@ -2,9 +2,11 @@
 
 use super::writer::{Body, LogWriter, PAGE, open_attribute, table};
 use crate::fixup;
-use crate::tests::fixtures::{directory, unpacked};
+use crate::tests::fixture::{UPCASE, image};
+use crate::tests::fixtures::directory;
 use crate::{Ntfs, OpenOptions};
 use block::{BlockSize, MemoryDisk, ReadAt};
+use std::io::Write;
 use std::sync::Arc;
 use vfs::{ErrorKind, FileSystem, State, Stream};
 
@@ -97,7 +99,7 @@ fn renaming(volume: &[u8]) -> [Body; 2] {
 }
 
 fn base() -> Vec<u8> {
-    unpacked(&directory("ntfs").join("dirty-log/base.img.zst"))
+    image("dirty-log/base")
 }
 
 fn open(volume: &[u8], replay: bool) -> Ntfs {
@@ -149,8 +151,11 @@ fn a_volume_with_a_log_shows_what_was_committed_and_undoes_the_rest() {
         let (volume, _) = dirty(is_fast, false);
         if std::env::var_os("FR_WRITE_FIXTURES").is_some() {
             let path = directory("ntfs").join(format!("dirty-log/log-{name}.img.zst"));
-            std::fs::write(path, zstd::encode_all(volume.as_slice(), 19).unwrap()).unwrap();
+            let mut packer = zstd::Encoder::with_dictionary(Vec::new(), 19, &UPCASE).unwrap();
+            packer.write_all(&volume).unwrap();
+            std::fs::write(path, packer.finish().unwrap()).unwrap();
         }
+        assert!(image(&format!("dirty-log/log-{name}")) == volume, "run this test with FR_WRITE_FIXTURES=1");
         let fs = open(&volume, true);
         assert!(fs.describe().state.contains(&State::JournalToBeReplayed), "{name}: {:?}", fs.info().notices);
         assert!(fs.info().notices.iter().any(|notice| notice.contains("replayed in memory")));
