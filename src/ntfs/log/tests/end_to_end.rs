@@ -2,8 +2,9 @@
 
 use super::writer::{Body, LogWriter, PAGE, open_attribute, table};
 use crate::fixup;
-use crate::tests::fixture::{UPCASE, image};
+use crate::tests::fixture::{UPCASE, image, oracle};
 use crate::tests::fixtures::directory;
+use crate::tests::manifest;
 use crate::{Ntfs, OpenOptions};
 use block::{BlockSize, MemoryDisk, ReadAt};
 use std::io::Write;
@@ -182,5 +183,14 @@ fn a_volume_whose_log_is_not_understood_opens_as_it_lies() {
         assert!(fs.info().notices.iter().any(|notice| notice.contains("cannot be replayed (")));
         assert_eq!(content(&fs, "a.txt"), b"old content of a");
         assert_eq!(content(&fs, "name-c.txt"), b"content of c");
+    }
+}
+
+#[test]
+fn ntfs3_replays_the_same_logs_to_the_same_files() {
+    for name in ["dirty-log/log-1.1", "dirty-log/log-2.0"] {
+        let theirs = oracle(name, "ntfs3");
+        assert!(theirs.len() > 20, "{name}: {} lines", theirs.len());
+        manifest::assert_shows(name, &theirs, &manifest::as_far_as_readable(&open(&image(name), true)));
     }
 }
