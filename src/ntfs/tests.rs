@@ -17,13 +17,13 @@ mod disk;
 #[path = "../../tests/readers/file_disk.rs"]
 #[allow(dead_code, reason = "the same")]
 mod file_disk;
-mod fixture;
+pub(crate) mod fixture;
 #[path = "../../tests/readers/fixtures.rs"]
 #[allow(dead_code, reason = "the same")]
 pub(crate) mod fixtures;
 mod hostile;
 mod live;
-mod manifest;
+pub(crate) mod manifest;
 mod oracle;
 mod reads;
 #[path = "../../tests/readers/tree.rs"]

@@ -1,5 +1,6 @@
 //! Logs that Windows wrote, and logs made up here.
 
+mod end_to_end;
 mod history;
 mod operations;
 mod pages;

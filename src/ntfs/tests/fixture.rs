@@ -10,14 +10,14 @@ use std::path::PathBuf;
 use std::sync::{Arc, LazyLock};
 
 /// What each volume of mkntfs has, with which images are packed.
-static UPCASE: LazyLock<Vec<u8>> = LazyLock::new(|| unpacked(&directory("ntfs").join("upcase.zst")));
+pub(crate) static UPCASE: LazyLock<Vec<u8>> = LazyLock::new(|| unpacked(&directory("ntfs").join("upcase.zst")));
 
 fn path(name: &str, ending: &str) -> PathBuf {
     directory("ntfs").join(format!("{name}.{ending}.zst"))
 }
 
 /// The bytes of an image.
-pub(super) fn image(name: &str) -> Vec<u8> {
+pub(crate) fn image(name: &str) -> Vec<u8> {
     let packed = Cursor::new(fs::read(path(name, "img")).unwrap());
     let mut reader = zstd::Decoder::with_dictionary(packed, &UPCASE).unwrap();
     reader.window_log_max(27).unwrap();
@@ -42,7 +42,7 @@ pub(super) fn names(below: &str, oracle: &str) -> Vec<String> {
 }
 
 /// What an oracle showed of an image.
-pub(super) fn oracle(name: &str, oracle: &str) -> Vec<String> {
+pub(crate) fn oracle(name: &str, oracle: &str) -> Vec<String> {
     unpacked_lines(&path(name, oracle))
 }
 

@@ -65,7 +65,7 @@ pub(super) fn of(fs: &dyn FileSystem) -> Result<Vec<String>> {
 }
 
 /// The lines of all that can be read without an error.
-pub(super) fn as_far_as_readable(fs: &dyn FileSystem) -> Vec<String> {
+pub(crate) fn as_far_as_readable(fs: &dyn FileSystem) -> Vec<String> {
     let (mut found, mut todo) = (Vec::new(), vec![(b".".to_vec(), fs.root())]);
     while let Some((path, node)) = todo.pop() {
         found.extend(line(fs, &path, node));
@@ -192,7 +192,7 @@ pub(super) fn assert_same(what: &str, oracle: &[String], ours: &[String]) {
 }
 
 /// As [`assert_same`], but we may show more names.
-pub(super) fn assert_shows(what: &str, oracle: &[String], ours: &[String]) {
+pub(crate) fn assert_shows(what: &str, oracle: &[String], ours: &[String]) {
     let paths: std::collections::BTreeSet<_> = oracle.iter().map(|line| line.split('\t').next()).collect();
     let ours: Vec<_> = ours.iter().filter(|line| paths.contains(&line.split('\t').next())).cloned().collect();
     let oracle: Vec<_> = oracle.iter().filter(|line| !line.starts_with("statfs\t")).cloned().collect();
