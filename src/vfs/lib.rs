@@ -3,6 +3,7 @@
 
 mod acl;
 mod attr;
+pub mod bytes;
 mod description;
 mod directory;
 mod error;

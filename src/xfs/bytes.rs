@@ -1,26 +1,4 @@
 //! Big-endian numbers in byte slices of any origin: a number that is not there is `None`.
 
-/// The bytes at `at`.
-pub(crate) fn array<const N: usize>(bytes: &[u8], at: usize) -> Option<[u8; N]> {
-    bytes.get(at..at.checked_add(N)?)?.try_into().ok()
-}
-
-/// The 16-bit number at `at`.
-pub(crate) fn u16_at(bytes: &[u8], at: usize) -> Option<u16> {
-    array(bytes, at).map(u16::from_be_bytes)
-}
-
-/// The 32-bit number at `at`.
-pub(crate) fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
-    array(bytes, at).map(u32::from_be_bytes)
-}
-
-/// The 64-bit number at `at`.
-pub(crate) fn u64_at(bytes: &[u8], at: usize) -> Option<u64> {
-    array(bytes, at).map(u64::from_be_bytes)
-}
-
-/// A length in memory as a number of bytes on a disk; no object in memory is too long for that.
-pub(crate) fn length(bytes: &[u8]) -> u64 {
-    u64::try_from(bytes.len()).unwrap_or(u64::MAX)
-}
+pub(crate) use vfs::bytes::big_endian::{u16_at, u32_at, u64_at};
+pub(crate) use vfs::bytes::{array, length};
