@@ -22,11 +22,11 @@ const DEPTH_MAX: usize = 24;
 /// Nodes that a search looks at: one of each level, and those with more names that differ in case alone.
 const NODES_SOUGHT_MAX: u64 = 4096;
 /// Bytes of an entry before its key.
-const ENTRY_HEADER: usize = 0x10;
+pub(crate) const ENTRY_HEADER: usize = 0x10;
 /// `NTFS_DE.flags`: a block of smaller keys hangs below it.
-const HAS_SUBNODE: u16 = 1;
+pub(crate) const HAS_SUBNODE: u16 = 1;
 /// `NTFS_DE.flags`: the end of its node; it has no key.
-const LAST: u16 = 2;
+pub(crate) const LAST: u16 = 2;
 /// What the root has as its number among the nodes that are kept.
 const ROOT: u64 = u64::MAX;
 

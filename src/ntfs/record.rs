@@ -25,7 +25,8 @@ impl Kind {
     pub(crate) const REPARSE_POINT: Self = Self(0xC0);
     pub(crate) const EA: Self = Self(0xE0);
     pub(crate) const LOGGED_UTILITY_STREAM: Self = Self(0x100);
-    const END: u32 = u32::MAX;
+    /// What stands in the place of a type after the last attribute.
+    pub(crate) const END: Self = Self(u32::MAX);
 
     /// The name that books give it, for messages.
     pub(crate) fn name(self) -> String {
@@ -125,7 +126,7 @@ impl Attribute {
 }
 
 /// `MFT_REC.flags`.
-const IN_USE: u16 = 1;
+pub(crate) const IN_USE: u16 = 1;
 const DIRECTORY: u16 = 2;
 
 /// A record in use, its update sequence undone.
@@ -219,7 +220,7 @@ fn attributes(content: &[u8], mut at: usize) -> std::result::Result<Vec<Attribut
             return Err(at);
         }
         let kind = u32_at(content, at).ok_or(at)?;
-        if kind == Kind::END {
+        if Kind(kind) == Kind::END {
             return Ok(found);
         }
         let size = u32_at(content, at.saturating_add(4)).map_or(0, index);

@@ -5,6 +5,7 @@ use super::edit::{put, put_data, put_u32, resize};
 use super::node::{Node, Span};
 use super::operation::{Data, FileOperation, IndexOperation};
 use crate::bytes::{index, length, slice, u16_at, u32_at, u64_at};
+use crate::record::{IN_USE, Kind};
 
 /// Offsets in a record.
 const SEQUENCE: usize = 0x10;
@@ -14,11 +15,6 @@ const FLAGS: usize = 0x16;
 const USED: usize = 0x18;
 const TOTAL: usize = 0x1C;
 const NEXT_ID: usize = 0x28;
-/// Flag of a record: it is in use.
-const IN_USE: u16 = 1;
-/// The number where the type of an attribute after the last one would be.
-const END: u32 = 0xFFFF_FFFF;
-const INDEX_ROOT: u32 = 0x90;
 /// Bytes of an attribute before its name or value.
 const RESIDENT: usize = 0x18;
 const NONRESIDENT: usize = 0x40;
@@ -79,7 +75,7 @@ fn end_of(record: &[u8]) -> Option<usize> {
     let mut at = usize::from(u16_at(record, FIRST_ATTRIBUTE)?);
     (is_record && at & 7 == 0 && at >= NEXT_ID).then_some(())?;
     loop {
-        if u32_at(record, at)? == END {
+        if u32_at(record, at)? == Kind::END.0 {
             return (at.checked_add(4)? <= used).then_some(at);
         }
         at = at.checked_add(attribute(record, at, used)?)?;
@@ -113,7 +109,7 @@ fn walk_to(record: &[u8], at: usize) -> Option<usize> {
     let used = index(u32_at(record, USED)?);
     let mut here = usize::from(u16_at(record, FIRST_ATTRIBUTE)?);
     loop {
-        let is_end = u32_at(record, here)? == END;
+        let is_end = u32_at(record, here)? == Kind::END.0;
         let size = if is_end { 0 } else { attribute(record, here, used)? };
         if here == at {
             return Some(size);
@@ -246,7 +242,7 @@ fn set_sizes(record: &mut [u8], change: Change<'_>) -> Option<()> {
 /// Operations on the root of an index, whose attribute grows and shrinks with it.
 fn root(record: &mut [u8], operation: IndexOperation, change: Change<'_>) -> Option<()> {
     let size = find(record, change.at)?;
-    let is_root = u32_at(record, change.at)? == INDEX_ROOT && record.get(change.at.checked_add(8)?) == Some(&0);
+    let is_root = u32_at(record, change.at)? == Kind::INDEX_ROOT.0 && record.get(change.at.checked_add(8)?) == Some(&0);
     let value_at = usize::from(u16_at(record, change.at.checked_add(0x14)?)?);
     let node = Node { header: change.at.checked_add(value_at)?.checked_add(0x10)? };
     let end = change.at.checked_add(size)?;

@@ -4,13 +4,8 @@
 use super::edit::{put, put_data, put_u32, resize};
 use super::operation::{Data, IndexOperation};
 use crate::bytes::{index, slice, u16_at, u32_at};
+use crate::index::{ENTRY_HEADER, HAS_SUBNODE, LAST};
 
-/// Bytes of an entry before its key.
-const ENTRY: usize = 0x10;
-/// Flag of an entry: the node below it stands in its last eight bytes.
-const HAS_SUBNODE: u16 = 1;
-/// Flag of an entry: it is the last, and has no key.
-const IS_LAST: u16 = 2;
 /// Offset in a `$FILE_NAME` of what it repeats from the file: times, sizes, attributes.
 const DUPLICATED: usize = 8;
 const DUPLICATED_BYTES: usize = 0x38;
@@ -26,7 +21,8 @@ impl Node {
     fn entries(self, bytes: &[u8], end: usize) -> Option<(usize, usize)> {
         let (first, used) = (index(u32_at(bytes, self.header)?), index(u32_at(bytes, self.header.checked_add(4)?)?));
         let total = index(u32_at(bytes, self.header.checked_add(8)?)?);
-        let is_sound = first >= ENTRY && first & 7 == 0 && used <= total && self.header.checked_add(total)? <= end;
+        let is_sound =
+            first >= ENTRY_HEADER && first & 7 == 0 && used <= total && self.header.checked_add(total)? <= end;
         let range = (self.header.checked_add(first)?, self.header.checked_add(used)?);
         (is_sound && range.0 <= range.1).then_some(range)
     }
@@ -40,9 +36,9 @@ impl Node {
         let (mut at, entries_end) = self.entries(bytes, end)?;
         loop {
             let (size, flags) = entry(bytes, at, entries_end)?;
-            let key_end = usize::from(u16_at(bytes, at.checked_add(0xA)?)?).checked_add(ENTRY)?;
+            let key_end = usize::from(u16_at(bytes, at.checked_add(0xA)?)?).checked_add(ENTRY_HEADER)?;
             at = at.checked_add(size)?;
-            if flags & IS_LAST != 0 {
+            if flags & LAST != 0 {
                 return (at <= entries_end).then_some(());
             }
             (key_end <= size).then_some(())?;
@@ -57,7 +53,7 @@ impl Node {
             if here == at {
                 return Some(size);
             }
-            (here < at && flags & IS_LAST == 0).then_some(())?;
+            (here < at && flags & LAST == 0).then_some(())?;
             here = here.checked_add(size)?;
         }
     }
@@ -80,12 +76,12 @@ impl Node {
             }
             IndexOperation::UpdateFileName => {
                 (data.len() == DUPLICATED_BYTES).then_some(())?;
-                (ENTRY.checked_add(DUPLICATED)?, size)
+                (ENTRY_HEADER.checked_add(DUPLICATED)?, size)
             }
             IndexOperation::UpdateRecordData => {
                 let place = usize::from(u16_at(bytes, at)?);
                 let room = place.checked_add(usize::from(u16_at(bytes, at.checked_add(2)?)?))?;
-                (place >= ENTRY && room <= size).then_some(())?;
+                (place >= ENTRY_HEADER && room <= size).then_some(())?;
                 (place, room)
             }
             IndexOperation::AddEntry | IndexOperation::DeleteEntry | IndexOperation::WriteEnd => return None,
@@ -109,7 +105,7 @@ impl Node {
     pub(super) fn delete(self, bytes: &mut [u8], span: Span, at: usize) -> Option<usize> {
         let size = self.find(bytes, span.end, at)?;
         let flags = u16_at(bytes, at.checked_add(0xC)?)?;
-        (flags & IS_LAST == 0).then_some(())?;
+        (flags & LAST == 0).then_some(())?;
         self.resize(bytes, span, at, (size, 0))?;
         Some(size)
     }
@@ -144,8 +140,8 @@ pub(super) struct Span {
 
 /// Size and flags of the entry at `at`, which ends at `end` at most.
 fn entry(bytes: &[u8], at: usize, end: usize) -> Option<(usize, u16)> {
-    let raw = slice(bytes, at, ENTRY)?;
+    let raw = slice(bytes, at, ENTRY_HEADER)?;
     let (size, flags) = (usize::from(u16_at(raw, 8)?), u16_at(raw, 0xC)?);
-    let least = if flags & HAS_SUBNODE != 0 { ENTRY.checked_add(8)? } else { ENTRY };
+    let least = if flags & HAS_SUBNODE != 0 { ENTRY_HEADER.checked_add(8)? } else { ENTRY_HEADER };
     (size >= least && size & 7 == 0 && at.checked_add(size)? <= end).then_some((size, flags))
 }

@@ -3,10 +3,12 @@
 
 use super::Summary;
 use super::analysis::State;
+use super::dirty::Opening;
 use super::lsn::Lsn;
 use super::operation::Action;
 use super::record::{Kind, Reader, Record};
 use super::restart::Checkpoint;
+use super::table::OpenAttribute;
 use super::target::{Step, Target};
 use vfs::Result;
 use vfs::reader::corrupt;
@@ -71,18 +73,29 @@ fn redo(state: &State, record: &Record, target: &mut Target<'_>) -> Result<bool>
     if dirty.is_none_or(|dirty| dirty.lcn.is_none() || dirty.oldest > record.lsn) {
         return Ok(false);
     }
+    redo_step(state, &action, (opening, attribute), target, Some(record.lsn))
+}
+
+/// Does a change again, where the log last saw what it changes; with `lsn`, unless the record or block has it already.
+pub(super) fn redo_step(
+    state: &State,
+    action: &Action<'_>,
+    (opening, attribute): (Opening, OpenAttribute),
+    target: &mut Target<'_>,
+    lsn: Option<Lsn>,
+) -> Result<bool> {
     let operation = action.redo()?;
     if !operation.is_on_volume() {
         return Ok(false);
     }
     target.apply(&Step {
-        action: &action,
+        action,
         operation,
         data: action.redo_data,
         other_len: action.undo_data.len(),
         attribute,
         lcn_of: &|vcn| state.dirty.get(opening, vcn)?.lcn,
-        lsn: Some(record.lsn),
+        lsn,
     })
 }
 

@@ -5,6 +5,7 @@
 
 use super::lsn::Lsn;
 use crate::bytes::{index, slice, u16_at, u32_at, u64_at};
+use crate::record::{Kind, Reference};
 
 /// Bytes of the header of a table.
 const HEADER: usize = 0x18;
@@ -30,11 +31,6 @@ pub(super) enum TableVersion {
     V1,
 }
 
-/// The type of an attribute that holds blocks of an index.
-const INDEX_ALLOCATION: u32 = 0xA0;
-/// The type of an attribute with data.
-const DATA: u32 = 0x80;
-
 /// An attribute that was open: what is to be known of it to change its clusters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum OpenAttribute {
@@ -52,10 +48,9 @@ impl OpenAttribute {
             TableVersion::V0 => (u32_at(entry, 0x1C)?, u64_at(entry, 8)?, u32_at(entry, 0x28)?),
             TableVersion::V1 => (u32_at(entry, 8)?, u64_at(entry, 0x10)?, u32_at(entry, 4)?),
         };
-        const NUMBER: u64 = (1 << 48) - 1;
-        Some(match kind {
-            DATA if reference & NUMBER == 0 => Self::Mft,
-            INDEX_ALLOCATION => Self::Index(block),
+        Some(match Kind(kind) {
+            Kind::DATA if Reference::new(reference).record == 0 => Self::Mft,
+            Kind::INDEX_ALLOCATION => Self::Index(block),
             _ => Self::Other,
         })
     }

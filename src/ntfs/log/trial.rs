@@ -17,7 +17,6 @@ pub fn try_all(volume: &Arc<dyn ReadAt>, log: &[u8]) {
     let number = |at| u32_at(&head, at).unwrap_or(0);
     let cluster_shift = number(0).clamp(9, 21);
     let geometry = Geometry {
-        sector_bytes: 512,
         cluster_shift,
         record_bytes: if number(4) & 1 == 0 { 1024 } else { 4096 },
         index_bytes: 4096,

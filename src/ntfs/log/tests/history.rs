@@ -7,9 +7,10 @@ use crate::log::analysis::{State, analyze};
 use crate::log::lsn::Lsn;
 use crate::log::operation::Action;
 use crate::log::pages::Pages;
+use crate::log::passes::redo_step;
 use crate::log::record::{Kind, Reader, Record};
 use crate::log::restart::Restart;
-use crate::log::target::{Step, Target};
+use crate::log::target::Target;
 use crate::log::{Outcome, Source, passes, replay};
 use block::{Patches, ReadAt, ReadError, Slice};
 use std::collections::BTreeMap;
@@ -231,18 +232,9 @@ fn resident_data(record: &[u8]) -> Vec<std::ops::Range<usize>> {
 
 fn redo_anyway(state: &State, record: &Record, target: &mut Target<'_>) -> vfs::Result<bool> {
     let action = Action::parse(record)?;
-    let operation = action.redo()?;
-    if !operation.is_on_volume() {
+    if !action.redo()?.is_on_volume() {
         return Ok(false);
     }
-    let (opening, attribute) = state.openings.at(action.target.into(), record.lsn).unwrap();
-    target.apply(&Step {
-        action: &action,
-        operation,
-        data: action.redo_data,
-        other_len: action.undo_data.len(),
-        attribute,
-        lcn_of: &|vcn| state.dirty.get(opening, vcn)?.lcn,
-        lsn: None,
-    })
+    let opened = state.openings.at(action.target.into(), record.lsn).unwrap();
+    redo_step(state, &action, opened, target, None)
 }

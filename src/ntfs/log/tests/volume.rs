@@ -21,7 +21,6 @@ pub(super) const TARGETS: [u16; 3] = [0x18, 0x40, 0x68];
 
 pub(super) fn geometry() -> Geometry {
     Geometry {
-        sector_bytes: 512,
         cluster_shift: 12,
         record_bytes: 1024,
         index_bytes: 4096,
