@@ -21,8 +21,6 @@ const CLUSTERS_MAX: u64 = 1 << 62;
 /// The units of a file system and the places of its first files, checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Geometry {
-    /// Bytes of a sector.
-    pub(crate) sector_bytes: u32,
     /// log2 of the bytes of a cluster: 9 to 21.
     pub(crate) cluster_shift: u32,
     /// Bytes of a record of the MFT.
@@ -100,7 +98,6 @@ impl Geometry {
             Some(lcn).filter(|lcn| *lcn < clusters && clusters < CLUSTERS_MAX).ok_or_else(missing)
         };
         Ok(Self {
-            sector_bytes,
             cluster_shift,
             record_bytes,
             index_bytes,
@@ -128,8 +125,7 @@ impl Geometry {
     }
 }
 
-/// Whether `volume` holds an NTFS file system: its boot sector says so, or the copy of it at the end does where there is
-/// none.
+/// Whether `volume` holds an NTFS file system: its first sector says so.
 ///
 /// # Errors
 /// When it cannot be read.

@@ -1,7 +1,7 @@
 //! What reading a file gives: its own data, or what WOF makes of it.
 
 use crate::bytes::length;
-use crate::data::Value;
+use crate::data::{Value, read_unpacked};
 use crate::file::File;
 use crate::record::Kind;
 use crate::reparse;
@@ -11,7 +11,7 @@ use crate::wof::{self, Packed};
 use std::ops::Range;
 use std::sync::Arc;
 use vfs::reader::corrupt;
-use vfs::{Error, ErrorKind, FileType, Result, Segment, SegmentKind};
+use vfs::{Error, ErrorKind, Result, Segment, SegmentKind};
 
 /// The data of a file, or of a stream of it.
 pub(crate) enum Content {
@@ -29,29 +29,25 @@ pub(crate) enum Content {
 impl Content {
     /// The data of a stream of `file`; without a name, what the file is shown with.
     pub(crate) fn of(store: &Store, file: &File, name: &[u16]) -> Result<Self> {
-        let own = Value::find(store, &file.inode, Kind::DATA, name)?;
+        let value = |name: &[u16]| Value::find(store, &file.inode, Kind::DATA, name);
         if !name.is_empty() {
-            return own.map(Self::Own).ok_or_else(|| Error::new(ErrorKind::NoAttribute, "no such stream"));
+            return value(name)?.map(Self::Own).ok_or_else(|| Error::new(ErrorKind::NoAttribute, "no such stream"));
         }
+        let own = || value(&[])?.ok_or_else(|| corrupt(format!("{}: it has no data", file.inode.name())));
         match &file.shape {
-            Shape::Directory => return Err(Error::new(ErrorKind::IsADirectory, "this is a directory")),
-            Shape::Refused(kind, message) => return Err(Error::new(*kind, message.clone())),
-            shape if shape.file_type() != FileType::Regular => {
-                return Err(Error::new(ErrorKind::WrongType, "this is not a file with data"));
-            }
-            _ => {}
-        }
-        let own = own.ok_or_else(|| corrupt(format!("{}: it has no data", file.inode.name())))?;
-        match &file.shape {
-            Shape::Placeholder => Ok(Self::Placeholder(own)),
+            Shape::Plain => own().map(Self::Own),
+            Shape::Placeholder => own().map(Self::Placeholder),
             Shape::Wof(algorithm) => {
-                let stream = Value::find(store, &file.inode, Kind::DATA, &wof::stream_name())?;
                 let missing = || corrupt(format!("{}: its stream {} is missing", file.inode.name(), wof::STREAM));
-                let stream = stream.ok_or_else(missing)?;
+                let (own, stream) = (own()?, value(&wof::stream_name())?.ok_or_else(missing)?);
                 let packed = Packed::new(*algorithm, own.size(), stream.size())?;
                 Ok(Self::Packed { size: own.size(), packed, stream })
             }
-            _ => Ok(Self::Own(own)),
+            Shape::Refused(kind, message) => Err(Error::new(*kind, message.clone())),
+            Shape::Directory => Err(Error::new(ErrorKind::IsADirectory, "this is a directory")),
+            Shape::Link(_) | Shape::UnixLink(_) | Shape::Special(..) => {
+                Err(Error::new(ErrorKind::WrongType, "this is not a file with data"))
+            }
         }
     }
 
@@ -71,7 +67,13 @@ impl Content {
                 }
                 value.read(store, offset, buf)
             }
-            Self::Packed { size, packed, stream } => read_packed(store, *size, packed, stream, offset, buf),
+            Self::Packed { size, packed, stream } => {
+                let left = usize::try_from(size.saturating_sub(offset)).unwrap_or(usize::MAX);
+                let count = left.min(buf.len());
+                let buf = buf.get_mut(..count).unwrap_or_default();
+                read_unpacked(packed.chunk_bytes(), offset, buf, &|number| chunk(store, packed, stream, number))?;
+                Ok(count)
+            }
         }
     }
 
@@ -104,30 +106,6 @@ fn read_stream(store: &Store, stream: &Value, offset: u64, buf: &mut [u8]) -> Re
         return Ok(());
     }
     Err(corrupt(format!("the stream {} is shorter than what it describes", wof::STREAM)))
-}
-
-fn read_packed(
-    store: &Store,
-    size: u64,
-    packed: &Packed,
-    stream: &Value,
-    mut offset: u64,
-    buf: &mut [u8],
-) -> Result<usize> {
-    let left = usize::try_from(size.saturating_sub(offset)).unwrap_or(usize::MAX);
-    let count = left.min(buf.len());
-    let mut buf = buf.get_mut(..count).unwrap_or_default();
-    while !buf.is_empty() {
-        let number = offset.checked_div(packed.chunk_bytes()).unwrap_or(0);
-        let skipped = offset.checked_rem(packed.chunk_bytes()).unwrap_or(0);
-        let chunk = chunk(store, packed, stream, number)?;
-        let there = usize::try_from(skipped).ok().and_then(|skipped| chunk.get(skipped..)).unwrap_or(&[]);
-        let (now, rest) = buf.split_at_mut_checked(there.len().min(buf.len())).unwrap_or_default();
-        now.copy_from_slice(there.get(..now.len()).unwrap_or(&[]));
-        offset = offset.saturating_add(length(now));
-        buf = rest;
-    }
-    Ok(count)
 }
 
 fn chunk(store: &Store, packed: &Packed, stream: &Value, number: u64) -> Result<Arc<Vec<u8>>> {

@@ -147,7 +147,9 @@ impl Value {
                 let (written, never) = buf.split_at_mut_checked(written.min(count)).unwrap_or_default();
                 never.fill(0);
                 match unit {
-                    Some(unit) => self.read_units(store, unit, offset, written)?,
+                    Some(unit) => {
+                        read_unpacked(unit.bytes, offset, written, &|number| self.unpacked(store, unit, number))?;
+                    }
                     None => store.device.read_runs(&|vcn| store.run(&self.inode, parts, vcn), offset, written)?,
                 }
             }
@@ -163,20 +165,6 @@ impl Value {
         let mut value = vec![0; length];
         self.read(store, 0, &mut value)?;
         Ok(value)
-    }
-
-    fn read_units(&self, store: &Store, unit: Unit, mut offset: u64, mut buf: &mut [u8]) -> Result<()> {
-        while !buf.is_empty() {
-            let number = offset.checked_div(unit.bytes).unwrap_or(0);
-            let skipped = usize::try_from(offset.checked_rem(unit.bytes).unwrap_or(0)).unwrap_or(0);
-            let unpacked = self.unpacked(store, unit, number)?;
-            let there = unpacked.get(skipped..).unwrap_or(&[]);
-            let (now, rest) = buf.split_at_mut_checked(there.len().min(buf.len())).unwrap_or_default();
-            now.copy_from_slice(there.get(..now.len()).unwrap_or(&[]));
-            offset = offset.saturating_add(length(now));
-            buf = rest;
-        }
-        Ok(())
     }
 
     /// Unit `number`, unpacked.
@@ -277,4 +265,24 @@ impl Value {
         }
         store.device.will_need(&wanted);
     }
+}
+
+/// Fills `buf` from byte `offset` on with what is unpacked in units of `unit_bytes`; `unpacked` gives unit after unit, which
+/// all have as many bytes but for the last.
+pub(crate) fn read_unpacked(
+    unit_bytes: u64,
+    mut offset: u64,
+    mut buf: &mut [u8],
+    unpacked: &dyn Fn(u64) -> Result<Arc<Vec<u8>>>,
+) -> Result<()> {
+    while !buf.is_empty() {
+        let unit = unpacked(offset.checked_div(unit_bytes).unwrap_or(0))?;
+        let skipped = usize::try_from(offset.checked_rem(unit_bytes).unwrap_or(0)).unwrap_or(usize::MAX);
+        let there = unit.get(skipped..).unwrap_or(&[]);
+        let (now, rest) = buf.split_at_mut_checked(there.len().min(buf.len())).unwrap_or_default();
+        now.copy_from_slice(there.get(..now.len()).unwrap_or(&[]));
+        offset = offset.saturating_add(length(now));
+        buf = rest;
+    }
+    Ok(())
 }

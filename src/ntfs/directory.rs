@@ -153,14 +153,3 @@ fn hint_records(store: &Store, index: &Index<'_>, first: u64) {
     });
     store.will_read_records(&mut records);
 }
-
-/// The file of this name in a directory of the file system itself.
-pub(crate) fn find_any(store: &Store, upcase: &Upcase, dir: &Inode, sought: &[u16]) -> Result<Option<Reference>> {
-    let (index, mut found) = (open(store, dir)?, None);
-    let compare = |key: &[u8]| FileName::parse(key).map(|name| upcase.compare(&name.name, sought));
-    index.find(&compare, &mut |node, entry| {
-        found = Some(Reference::new(node.reference(entry)));
-        ControlFlow::Break(())
-    })?;
-    Ok(found)
-}

@@ -42,12 +42,12 @@ pub struct Ntfs {
     store: Store,
     upcase: Upcase,
     volume: VolumeInformation,
-    log_state: Option<State>,
+    /// In which state it was left, as far as anything speaks against [`State::Clean`].
+    state: Vec<State>,
     descriptors: Descriptors,
     files: Kept<u64, File>,
     options: OpenOptions,
     notices: Vec<String>,
-    is_hibernated: bool,
     space: OnceLock<Space>,
 }
 
@@ -83,21 +83,22 @@ impl Ntfs {
             store,
             upcase,
             volume: information,
-            log_state,
+            state: Vec::new(),
             descriptors: Descriptors::new(),
             files: Kept::new(FILES_MAX),
             options: options.clone(),
             notices,
-            is_hibernated: false,
             space: OnceLock::new(),
         };
         fs.directory(fs.root()).map_err(missing_is_damage)?;
-        fs.is_hibernated = fs.sleeps();
-        if fs.is_hibernated {
+        fs.state.extend(fs.volume.is_dirty.then_some(State::NotClean));
+        if fs.sleeps() {
+            fs.state.push(State::Hibernated);
             let text = "Windows was hibernated, or shut down for a fast start: what it had not written when it went to sleep \
                         is missing";
             fs.notices.push(text.to_owned());
         }
+        fs.state.extend(log_state);
         Ok(fs)
     }
 
@@ -120,16 +121,9 @@ impl Ntfs {
             block_size: 1 << self.store.device.geometry.cluster_shift,
             inode_size: self.store.device.geometry.record_bytes,
             features: vec![format!("ntfs-{major}.{minor}")],
-            state: self.state(),
+            state: if self.state.is_empty() { vec![State::Clean] } else { self.state.clone() },
             history: None,
         }
-    }
-
-    fn state(&self) -> Vec<State> {
-        let found = [(self.volume.is_dirty, State::NotClean), (self.is_hibernated, State::Hibernated)];
-        let found = found.into_iter().filter_map(|(is_so, state)| is_so.then_some(state)).chain(self.log_state);
-        let found: Vec<_> = found.collect();
-        if found.is_empty() { vec![State::Clean] } else { found }
     }
 
     /// The file of a node, or that a node is a stream of.

@@ -52,15 +52,15 @@ pub(crate) enum Reparse {
 
 /// What a file with a reparse point is shown as.
 #[derive(Debug)]
-pub(crate) enum Shown {
+pub(crate) enum Shown<'a> {
     /// A directory, with its own entries; or a file, with its own content.
     AsItIs,
     /// A symbolic link; [`target`] says where to.
     Symlink,
     /// A pipe, a socket or a device; a device without numbers has them in `$LXDEV`, or has none.
     Special(FileType, Option<Device>),
-    /// A file with the content that WOF makes of its data.
-    Wof,
+    /// A file with the content that WOF makes of its data; what the reparse point says to WOF.
+    Wof(&'a [u8]),
     /// A file that has its own content, as long as no part of its data is a hole: those are still to be fetched
     /// ([`hole_in_placeholder`]).
     Placeholder,
@@ -100,7 +100,7 @@ impl Reparse {
     }
 
     /// What a file with this reparse point is shown as; `attributes` are those of `$STANDARD_INFORMATION`.
-    pub(crate) fn shown(&self, is_directory: bool, attributes: u32) -> Shown {
+    pub(crate) fn shown(&self, is_directory: bool, attributes: u32) -> Shown<'_> {
         match self {
             Self::Symlink { .. }
             | Self::MountPoint { .. }
@@ -110,7 +110,7 @@ impl Reparse {
             Self::LxSpecial(file_type) => Shown::Special(*file_type, None),
             Self::NfsSpecial(file_type, device) => Shown::Special(*file_type, *device),
             _ if is_directory => Shown::AsItIs,
-            Self::Wof(_) => Shown::Wof,
+            Self::Wof(data) => Shown::Wof(data),
             Self::Other { tag, .. } if tag.is_placeholder() && is_complete(attributes) => Shown::Placeholder,
             Self::Other { tag, .. } if tag.is_placeholder() => Shown::Refused(not_here(*tag)),
             Self::Other { tag, owner } => Shown::Refused(refusal(*tag, *owner)),

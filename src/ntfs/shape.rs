@@ -79,16 +79,13 @@ impl Shape {
             Shown::Special(file_type, device) => Self::Special(file_type, device.or_else(recorded)),
             Shown::Placeholder => Self::Placeholder,
             Shown::Refused(error) => Self::Refused(error.kind, error.message),
-            Shown::Wof => match reparse {
-                Reparse::Wof(data) => match wof::Backing::parse(data) {
-                    Ok(wof::Backing::Stream(algorithm)) => Self::Wof(algorithm),
-                    Ok(wof::Backing::Wim(image)) => {
-                        let refusal = image.refusal();
-                        Self::Refused(refusal.kind, refusal.message)
-                    }
-                    Err(error) => Self::Refused(error.kind, error.message),
-                },
-                _ => unspecial,
+            Shown::Wof(data) => match wof::Backing::parse(data) {
+                Ok(wof::Backing::Stream(algorithm)) => Self::Wof(algorithm),
+                Ok(wof::Backing::Wim(image)) => {
+                    let refusal = image.refusal();
+                    Self::Refused(refusal.kind, refusal.message)
+                }
+                Err(error) => Self::Refused(error.kind, error.message),
             },
         }
     }

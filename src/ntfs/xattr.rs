@@ -163,7 +163,7 @@ impl Source<'_> {
         const BIRTH_AT: usize = 8;
         let mut id = self.attribute(Kind::OBJECT_ID, &[])?;
         let extend = self.store.inode(EXTEND)?;
-        let objects = directory::find_any(self.store, self.upcase, &extend, OBJECT_IDS)?;
+        let objects = directory::lookup(self.store, self.upcase, &extend, OBJECT_IDS, false)?;
         let Some(objects) = objects.filter(|_| id.len() == ID) else { return Ok(id) };
         let objects = self.store.inode(objects)?;
         let Some(index) = Index::open(self.store, &objects, BY_OBJECT)? else { return Ok(id) };
