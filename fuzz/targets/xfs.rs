@@ -1,14 +1,16 @@
-//! File systems of version 4 with bytes changed: everything in them is listed and read, bounded, without a panic. The
-//! input is an image and a list of changes (place, value) to those sectors of it that hold anything. Version 4 has no
-//! checksums that would keep a change from being looked at. The logs of some are to be recovered.
+//! File systems of version 4 with bytes changed: everything in them is listed and read, bounded, without a panic.
+//! Version 4 has no checksums that would keep a change from being looked at. The logs of some are to be recovered.
 #![no_main]
 
 use block::ReadAt;
+use byte_changes::{Seed, changed};
 use libfuzzer_sys::fuzz_target;
-use sparse::{Base, Image};
+use sparse::Image;
 use std::sync::{Arc, LazyLock};
 use xfs::{OpenOptions, Xfs};
 
+#[path = "support/byte_changes.rs"]
+mod byte_changes;
 #[path = "support/images.rs"]
 mod images;
 #[path = "support/look.rs"]
@@ -16,22 +18,15 @@ mod look;
 #[path = "support/sparse.rs"]
 mod sparse;
 
-struct Seed {
-    base: Arc<Base>,
-    sectors: Vec<usize>,
-}
-
 static SEEDS: LazyLock<Vec<Seed>> = LazyLock::new(|| {
     ["xfs-dirty-v4", "xfs-dirty-v4-log1", "xfs-v4-oldest", "xfs-v4-ci"].into_iter().map(seed).collect()
 });
 
 fn seed(name: &str) -> Seed {
-    let base = Base::read(name);
-    let image = Image::of(&base);
-    let sectors = (0..image.len()).step_by(512).filter(|at| image.bytes(*at, 512) != [0; 512]).collect();
-    let sound = look_both_ways(image);
+    let seed = Seed::read(name, |sector| sector != [0; 512]);
+    let sound = look_both_ways(seed.sound());
     assert!(sound.iter().all(|nodes| *nodes > 20), "{name}: {sound:?} nodes");
-    Seed { base, sectors }
+    seed
 }
 
 /// Nodes that were looked at with the log's changes and without.
@@ -46,13 +41,7 @@ fn look_both_ways(image: Image) -> [usize; 2] {
 }
 
 fuzz_target!(init: { LazyLock::force(&SEEDS); }, |data: &[u8]| {
-    let Some((which, changes)) = data.split_first() else { return };
-    let seed = &SEEDS[usize::from(*which) % SEEDS.len()];
-    let mut image = Image::of(&seed.base);
-    for change in changes.chunks_exact(5) {
-        let place = u32::from_le_bytes(change[..4].try_into().unwrap()) as usize;
-        let sector = seed.sectors[place / 512 % seed.sectors.len()];
-        image.write(sector + place % 512, &change[4..]);
+    if let Some(image) = changed(&SEEDS, data) {
+        look_both_ways(image);
     }
-    look_both_ways(image);
 });
