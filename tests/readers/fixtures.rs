@@ -9,6 +9,16 @@ pub(crate) fn directory(format: &str) -> PathBuf {
     Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/fixtures")).join(format)
 }
 
+/// Images that others made, if they are there; says aloud when they are not.
+#[allow(dead_code, reason = "not every format has images there")]
+pub(crate) fn corpus() -> Option<PathBuf> {
+    let corpus = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/corpus"));
+    if !corpus.exists() {
+        eprintln!("SKIPPED: the shared corpus is not there; the images of this repository alone were looked at.");
+    }
+    Some(corpus.to_owned()).filter(|corpus| corpus.exists())
+}
+
 /// The bytes of a file that is packed.
 pub(crate) fn unpacked(path: &Path) -> Vec<u8> {
     let packed = fs::read(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));

@@ -31,20 +31,28 @@ pub(crate) fn of(fs: &dyn FileSystem) -> Result<Vec<String>> {
 fn tree(fs: &dyn FileSystem) -> Result<Vec<String>> {
     // Either all entries tell the type of what they name or, without the feature `filetype`, none does.
     let typed = list(fs, fs.root())?.iter().any(|(_, _, file_type)| file_type.is_some());
+    walked(fs, &|told, file_type| told == Some(file_type).filter(|_| typed), &line)
+}
+
+/// What a reader of manifests writes of a name.
+pub(crate) type Line = dyn Fn(&dyn FileSystem, &[u8], NodeId) -> Result<String>;
+
+/// The lines of all names, sorted by path; `is_right` says whether an entry may tell this of such a file.
+pub(crate) fn walked(
+    fs: &dyn FileSystem,
+    is_right: &dyn Fn(Option<FileType>, FileType) -> bool,
+    line: &Line,
+) -> Result<Vec<String>> {
     let mut found = vec![(b".".to_vec(), line(fs, b".", fs.root())?)];
     let mut directories = vec![(Vec::new(), fs.root())];
     while let Some((path, directory)) = directories.pop() {
-        for (name, node, file_type) in list(fs, directory)? {
+        for (name, node, told) in list(fs, directory)? {
             let path = if path.is_empty() { name.clone() } else { [&path[..], b"/", &name].concat() };
             assert_eq!(fs.lookup(directory, &name)?, node, "lookup of {}", shown(&path));
-            let attr = fs.attr(node)?;
-            assert!(
-                file_type == Some(attr.file_type).filter(|_| typed),
-                "type {file_type:?} in the entry of {}",
-                shown(&path)
-            );
+            let file_type = fs.attr(node)?.file_type;
+            assert!(is_right(told, file_type), "type {told:?} in the entry of {}", shown(&path));
             found.push((path.clone(), line(fs, &path, node)?));
-            if attr.file_type == FileType::Directory {
+            if file_type == FileType::Directory {
                 assert_eq!(fs.lookup(node, b"..")?, directory, "parent of {}", shown(&path));
                 assert_eq!(fs.lookup(node, b".")?, node);
                 directories.push((path, node));
@@ -58,6 +66,12 @@ fn tree(fs: &dyn FileSystem) -> Result<Vec<String>> {
 /// Lines by path, of everything that can be read without an error.
 #[allow(dead_code, reason = "only readers of logs show half-done changes")]
 pub(crate) fn as_far_as_readable(fs: &dyn FileSystem) -> BTreeMap<String, String> {
+    readable(fs, &line)
+}
+
+/// The same, in the words of a reader.
+#[allow(dead_code, reason = "only readers of logs show half-done changes")]
+pub(crate) fn readable(fs: &dyn FileSystem, line: &Line) -> BTreeMap<String, String> {
     let (mut found, mut todo) = (BTreeMap::new(), vec![(b".".to_vec(), fs.root())]);
     while let Some((path, node)) = todo.pop() {
         if let Ok(line) = line(fs, &path, node) {

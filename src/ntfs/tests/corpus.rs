@@ -1,7 +1,7 @@
 //! Images that others made, Windows among them, if they are there: each shows what ntfs-3g and ntfs3 show of it.
 
 use super::file_disk::FileDisk;
-use super::fixtures::{check, directory, lines, script, unpacked, unpacked_lines};
+use super::fixtures::{check, corpus, directory, lines, script, unpacked, unpacked_lines};
 use super::live::{can_make, open};
 use super::manifest::{self, assert_same};
 use crate::data::Value;
@@ -9,17 +9,9 @@ use crate::record::{Kind, Reference};
 use crate::store::Store;
 use std::fs;
 use std::os::unix::fs::FileExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use vfs::SegmentKind;
-
-fn corpus() -> Option<PathBuf> {
-    let corpus = directory("ntfs").join("../../../../shared/corpus");
-    if !corpus.exists() {
-        eprintln!("SKIPPED: the shared corpus is not there; the images of this repository alone were looked at.");
-    }
-    Some(corpus).filter(|corpus| corpus.exists())
-}
 
 /// Our lines of an image, which are those of ntfs-3g.
 fn compare(name: &str, image: &Path) -> Vec<String> {

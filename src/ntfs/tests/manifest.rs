@@ -1,6 +1,6 @@
 //! What an NTFS volume holds as lines of text, in the words of `tests/recipes/ntfs_manifest.py`.
 
-use super::common::{hex, list, shown, shown_value, time};
+use super::common::{hex, readable, shown, shown_value, time, walked};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use vfs::{Attr, ErrorKind, FileSystem, FileType, NodeId, Result, Stream};
@@ -44,39 +44,15 @@ const FIELDS: [&str; 22] = [
 /// The line for `statfs`, then one for each name, sorted by path.
 pub(super) fn of(fs: &dyn FileSystem) -> Result<Vec<String>> {
     let (info, space) = (fs.info(), fs.space());
-    let mut found = vec![(b".".to_vec(), line(fs, b".", fs.root())?)];
-    let mut directories = vec![(Vec::new(), fs.root())];
-    while let Some((path, directory)) = directories.pop() {
-        for (name, node, file_type) in list(fs, directory)? {
-            let path = if path.is_empty() { name.clone() } else { [&path[..], b"/", &name].concat() };
-            assert_eq!(fs.lookup(directory, &name)?, node, "lookup of {}", shown(&path));
-            let attr = fs.attr(node)?;
-            assert!(file_type.is_none_or(|told| told == attr.file_type), "type {file_type:?} of {}", shown(&path));
-            found.push((path.clone(), line(fs, &path, node)?));
-            if attr.file_type == FileType::Directory {
-                assert_eq!(fs.lookup(node, b"..")?, directory, "parent of {}", shown(&path));
-                directories.push((path, node));
-            }
-        }
-    }
-    found.sort();
     let first = format!("statfs\t{}\t{}\t{}", info.block_size, space.blocks, space.blocks_free);
-    Ok(std::iter::once(first).chain(found.into_iter().map(|(_, line)| line)).collect())
+    // Not every entry tells a type.
+    let lines = walked(fs, &|told, file_type| told.is_none_or(|told| told == file_type), &line)?;
+    Ok([vec![first], lines].concat())
 }
 
 /// The lines of all that can be read without an error.
 pub(crate) fn as_far_as_readable(fs: &dyn FileSystem) -> Vec<String> {
-    let (mut found, mut todo) = (Vec::new(), vec![(b".".to_vec(), fs.root())]);
-    while let Some((path, node)) = todo.pop() {
-        found.extend(line(fs, &path, node));
-        // What was read before the damage is there.
-        let _ = fs.read_dir(node, vfs::Cursor::START, &mut |entry| {
-            let path = if path == b"." { entry.name.to_vec() } else { [&path[..], b"/", entry.name].concat() };
-            todo.push((path, entry.node));
-            std::ops::ControlFlow::Continue(())
-        });
-    }
-    found
+    readable(fs, &line).into_values().collect()
 }
 
 fn line(fs: &dyn FileSystem, path: &[u8], node: NodeId) -> Result<String> {

@@ -1,7 +1,7 @@
 //! Images that others made, if they are there: each opens, and is then as its kernel showed it, or is refused with a
 //! message.
 
-use super::fixtures::{directory, unpacked};
+use super::fixtures::{corpus, unpacked};
 use super::walk;
 use crate::{Xfs, describe};
 use block::{BlockSize, MemoryDisk, ReadAt};
@@ -10,14 +10,6 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 use vfs::FileSystem;
-
-fn corpus() -> Option<PathBuf> {
-    let corpus = directory("xfs").join("../../../../shared/corpus");
-    if !corpus.exists() {
-        eprintln!("SKIPPED: the shared corpus is not there; the images of this repository alone were looked at.");
-    }
-    Some(corpus).filter(|corpus| corpus.exists())
-}
 
 /// Files below a directory whose names say that they hold XFS.
 fn images(below: &Path) -> Vec<PathBuf> {

@@ -15,7 +15,7 @@ use crate::log::{Outcome, Source, passes, replay};
 use block::{Patches, ReadAt, ReadError, Slice};
 use std::collections::BTreeMap;
 use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use vfs::replay::{Memory, Sectors, Volume};
@@ -113,12 +113,9 @@ fn read(volume: &dyn ReadAt, at: u64, count: usize) -> Vec<u8> {
 }
 
 fn samples() -> Vec<(String, Sample)> {
-    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/corpus/public/ntfs-samples");
-    let paths: Vec<PathBuf> = ["ntfs-2m.raw.gz", "ntfs-ptrn.raw.gz"].iter().map(|name| directory.join(name)).collect();
-    if !paths[0].exists() {
-        eprintln!("SKIPPED: the shared corpus is not there; only made-up logs were looked at.");
-        return Vec::new();
-    }
+    let Some(corpus) = crate::tests::fixtures::corpus() else { return Vec::new() };
+    let samples = ["ntfs-2m.raw.gz", "ntfs-ptrn.raw.gz"];
+    let paths: Vec<_> = samples.iter().map(|name| corpus.join("public/ntfs-samples").join(name)).collect();
     let names = paths.iter().map(|path| path.file_name().unwrap().to_string_lossy().into_owned());
     let opened = std::thread::scope(|scope| {
         let all: Vec<_> = paths.iter().map(|path| scope.spawn(|| Sample::open(path))).collect();
