@@ -1,12 +1,15 @@
 //! NTFS through the mount: names, streams and attributes as ntfs-3g shows them, on volumes that it made.
 
-use crate::support::fr_mount::{Place, shell, succeeds_as};
+use crate::support::comparison::fixture;
+use crate::support::fr_mount::{Place, fr_mount, shell, succeeds_as};
 use crate::support::ntfs_image::{NEEDS, Ntfs3g};
 use crate::support::process::{program, run};
-use crate::support::{FrMount, NtfsImage, skip_unless};
+use crate::support::report::Report;
+use crate::support::{FrMount, Need, NtfsImage, skip_unless};
+use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Files of every kind that a mount shows in its own way.
 const FILES: &str = "
@@ -207,6 +210,68 @@ fn descriptors_are_enforced_for_everybody_who_shares_the_mount() {
     let of_stranger = readers(&root).into_iter().filter(|line| line.starts_with("a stranger")).count();
     assert_eq!((of_stranger, fs::metadata(root.join("for-nobody")).unwrap().uid()), (5, STRANGER));
     mount.stop();
+}
+
+/// A volume with changes in its log that are not on the disk yet (src/ntfs/log/tests/end_to_end.rs says which).
+fn in_use(directory: &Path) -> PathBuf {
+    let (dictionary, disk) = (directory.join("upcase"), directory.join("disk.img"));
+    let unpack = |name: &str, to: &Path, options: &[&OsStr]| {
+        run(program("zstd").args(["-q", "-d"]).args(options).arg(fixture("ntfs").join(name)).arg("-o").arg(to));
+    };
+    unpack("upcase.zst", &dictionary, &[]);
+    unpack("dirty-log/log-2.0.img.zst", &disk, &["-D".as_ref(), dictionary.as_os_str()]);
+    disk
+}
+
+/// State and notices of the first volume.
+fn told(image: &Path) -> (Vec<String>, String) {
+    let report: Report = fr_mount(&Place::new(), ["volumes".as_ref(), "--json".as_ref(), image]).assert_ok().json();
+    let volume = &report.volumes[0];
+    (volume.file_system.as_ref().unwrap().state.clone(), volume.notices.join("; "))
+}
+
+#[test]
+fn a_log_is_replayed_in_memory_unless_that_is_not_wanted_and_the_image_is_not_changed() {
+    if !skip_unless(&[Need::Root, Need::Fuse, Need::ZSTD]) {
+        return;
+    }
+    let scratch = tempfile::tempdir().unwrap();
+    let disk = in_use(scratch.path());
+    let before = fs::read(&disk).unwrap();
+    let (state, notices) = told(&disk);
+    assert_eq!(state, ["journal-to-be-replayed"]);
+    assert!(notices.contains("replayed in memory"), "{notices}");
+    for (options, renamed) in [(&[][..], true), (&["--no-replay"], false)] {
+        let args = options.iter().map(PathBuf::from).chain([disk.clone()]);
+        let mount = FrMount::start(Place::new(), args);
+        let root = mount.only_volume();
+        assert_eq!((root.join("name-d.txt").exists(), root.join("name-c.txt").exists()), (renamed, !renamed));
+        mount.stop();
+    }
+    assert!(fs::read(&disk).unwrap() == before, "the image was changed");
+}
+
+#[test]
+fn a_volume_whose_windows_sleeps_is_mounted_and_it_is_said() {
+    if !skip_unless(NEEDS) {
+        return;
+    }
+    let asleep = |mark: &str| {
+        NtfsImage::empty(16, "sleeps").change(|root| {
+            fs::write(root.join("hiberfil.sys"), mark).unwrap();
+            fs::write(root.join("file"), "content").unwrap();
+        })
+    };
+    for mark in ["hibr", "HIBR"] {
+        let image = asleep(mark);
+        let (state, notices) = told(&image.path());
+        assert_eq!(state, ["hibernated"]);
+        assert!(notices.contains("hibernated") && notices.contains("fast start"), "{notices}");
+        let mount = FrMount::start(Place::new(), [image.path()]);
+        assert_eq!(fs::read(mount.only_volume().join("file")).unwrap(), b"content");
+        mount.stop();
+    }
+    assert_eq!(told(&asleep("wake").path()), (vec!["clean".to_owned()], String::new()));
 }
 
 fn entries(directory: &Path) -> Vec<String> {
