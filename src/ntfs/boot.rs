@@ -13,8 +13,10 @@ const MAGIC: &[u8] = b"NTFS    ";
 const CLUSTER_SHIFT_MAX: u32 = 21;
 /// The largest record of the MFT: its update sequence has to fit its first 512 bytes, and nothing larger is known.
 const RECORD_BYTES_MAX: u32 = 4096;
+/// Records whose copies are in `$MFTMirr`.
+pub(crate) const MIRRORED: u64 = 4;
 /// The largest block of an index.
-pub(crate) const INDEX_BYTES_MAX: u32 = 1 << 16;
+const INDEX_BYTES_MAX: u32 = 1 << 16;
 /// LCNs have to fit the signed numbers of runs.
 const CLUSTERS_MAX: u64 = 1 << 62;
 
@@ -117,6 +119,19 @@ impl Geometry {
     /// Bytes of a record of the MFT, in memory.
     pub(crate) fn record_len(&self) -> usize {
         usize::try_from(self.record_bytes).unwrap_or(usize::MAX)
+    }
+
+    /// Where the copy of one of the first [`MIRRORED`] records is.
+    pub(crate) fn mirror_address(&self, number: u64) -> Option<u64> {
+        let start = self.mft_mirror_lcn.checked_mul(self.cluster_bytes())?;
+        number.checked_mul(self.record_bytes.into())?.checked_add(start)
+    }
+
+    /// log2 of the unit that the blocks of an index are numbered in; `None` for a size that no block has. Blocks that are
+    /// smaller than a cluster are numbered by their sectors of 512 bytes.
+    pub(crate) fn index_unit_shift(&self, block_bytes: u32) -> Option<u32> {
+        let is_size = block_bytes.is_power_of_two() && (512..=INDEX_BYTES_MAX).contains(&block_bytes);
+        is_size.then(|| if block_bytes.trailing_zeros() >= self.cluster_shift { self.cluster_shift } else { 9 })
     }
 
     /// The serial number as `blkid` writes it.

@@ -3,7 +3,6 @@
 //! `fs/ntfs3/ntfs.h`).
 
 use crate::attribute_list::Location;
-use crate::boot::INDEX_BYTES_MAX;
 use crate::bytes::{index, slice, u16_at, u32_at, u64_at};
 use crate::data::Value;
 use crate::fixup;
@@ -122,13 +121,11 @@ impl<'a> Index<'a> {
         let root_value = root.read_all(store, u64::from(store.device.geometry.record_bytes))?;
         let damaged = || corrupt(format!("{}: the root of its index is damaged", inode.name()));
         let block_bytes = u32_at(&root_value, 8).ok_or_else(damaged)?;
-        if !block_bytes.is_power_of_two() || !(512..=INDEX_BYTES_MAX).contains(&block_bytes) {
-            return Err(corrupt(format!("{}: its index has blocks of {block_bytes} bytes", inode.name())));
-        }
+        let impossible = || corrupt(format!("{}: its index has blocks of {block_bytes} bytes", inode.name()));
+        let unit_shift = store.device.geometry.index_unit_shift(block_bytes).ok_or_else(impossible)?;
         let part = |kind| inode.parts(kind, name).into_iter().next();
         let root_key = part(Kind::INDEX_ROOT).ok_or_else(damaged)?;
         let root = store.nodes.get_or_read((root_key, ROOT), || Node::parse(root_value, 0x10).ok_or_else(damaged))?;
-        let cluster_shift = store.device.geometry.cluster_shift;
         Ok(Some(Self {
             store,
             inode,
@@ -137,8 +134,7 @@ impl<'a> Index<'a> {
             bitmap: Value::find(store, inode, Kind::BITMAP, name)?,
             key: part(Kind::INDEX_ALLOCATION),
             block_bytes: block_bytes.into(),
-            // Blocks smaller than a cluster are numbered by their sectors of 512 bytes.
-            unit_shift: if block_bytes.trailing_zeros() >= cluster_shift { cluster_shift } else { 9 },
+            unit_shift,
         }))
     }
 

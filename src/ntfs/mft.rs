@@ -1,6 +1,7 @@
 //! The master file table: a file whose records describe all files, itself among them.
 
 use crate::attribute_list;
+use crate::boot::MIRRORED;
 use crate::bytes::length;
 use crate::device::Device;
 use crate::record::{Attribute, Body, Kind, NonResident, Record};
@@ -9,8 +10,6 @@ use std::ops::Range;
 use vfs::reader::{corrupt, missing_is_damage};
 use vfs::{Error, ErrorKind, Result};
 
-/// Records whose copies are in `$MFTMirr`.
-const MIRRORED: u64 = 4;
 /// Runs of the MFT itself that are kept in memory: 32 bytes each. Windows has been seen with some ten thousand.
 const RUNS_MAX: usize = 1 << 20;
 
@@ -144,10 +143,7 @@ fn geometry_bytes(device: &Device) -> u64 {
 
 /// The copy of one of the first records, where it can be used.
 fn mirrored(device: &Device, number: u64) -> Option<Record> {
-    let geometry = &device.geometry;
-    let start = geometry.mft_mirror_lcn.checked_mul(geometry.cluster_bytes())?;
-    let address = number.checked_mul(geometry_bytes(device))?.checked_add(start)?;
-    read_record(device, number, address).ok()
+    read_record(device, number, device.geometry.mirror_address(number)?).ok()
 }
 
 fn read_record(device: &Device, number: u64, address: u64) -> Result<Record> {

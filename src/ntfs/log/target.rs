@@ -7,15 +7,13 @@ use super::index_block;
 use super::lsn::Lsn;
 use super::operation::{Action, Data, FileOperation, Operation};
 use super::table::OpenAttribute;
-use crate::boot::Geometry;
+use crate::boot::{Geometry, MIRRORED};
 use crate::bytes::{index, length, u16_at, u32_at, u64_at};
 use crate::fixup;
 use vfs::Result;
 use vfs::reader::corrupt;
 use vfs::replay::{Memory, SECTOR, SECTOR_SHIFT, Volume};
 
-/// Records of the MFT that have copies.
-const MIRRORED: u64 = 4;
 /// Bytes that one record may set or clear bits in; Windows stays within a page.
 const BITS_BYTES_MAX: usize = 1 << 20;
 /// Offset of the LSN in records and blocks.
@@ -119,23 +117,16 @@ impl Target<'_> {
 
     /// Changes the copy of one of the first records as the record itself.
     fn mirror(&mut self, number: u64, record: &[u8]) -> Result<()> {
-        let start = self.geometry.mft_mirror_lcn.checked_shl(self.geometry.cluster_shift);
-        let at = number.checked_mul(length(record)).zip(start).and_then(|(offset, start)| start.checked_add(offset));
+        let at = self.geometry.mirror_address(number);
         let (sector, count) = (at.unwrap_or(u64::MAX) >> SECTOR_SHIFT, length(record) >> SECTOR_SHIFT);
         let old = self.volume.read(sector, count)?;
         self.volume.write(sector, &old, record, self.memory)
     }
 
     fn block(&mut self, step: &Step<'_>, bytes: u32, is_new: bool, change: IndexChange<'_>) -> Result<bool> {
-        let is_size = bytes.is_power_of_two() && (512..=crate::boot::INDEX_BYTES_MAX).contains(&bytes);
-        if !is_size {
-            return Err(step.does_not_fit());
-        }
+        let unit_shift = self.geometry.index_unit_shift(bytes).ok_or_else(|| step.does_not_fit())?;
         let at = self.start(step)?;
-        let cluster_bytes = 1_u64 << self.geometry.cluster_shift;
-        // Blocks that are smaller than clusters are counted in units of 512 bytes.
-        let unit = if cluster_bytes <= u64::from(bytes) { self.geometry.cluster_shift } else { SECTOR_SHIFT };
-        let vcn = at >> unit;
+        let vcn = at >> unit_shift;
         let structure = Structure { at, bytes: index(bytes), magic: b"INDX", is_new, keeps_rest: false };
         let done = self.structure(step, &structure, &|block: &mut [u8]| {
             let was_it = is_new || u64_at(block, 0x10) == Some(vcn);
@@ -231,14 +222,13 @@ impl Target<'_> {
 
     /// Where in its attribute the record or block begins that is changed.
     fn start(&self, step: &Step<'_>) -> Result<u64> {
-        let cluster_bytes = 1_u64 << self.geometry.cluster_shift;
-        let start = step.action.vcn.checked_mul(cluster_bytes);
+        let start = step.action.vcn.checked_mul(self.geometry.cluster_bytes());
         start.and_then(|start| start.checked_add(step.action.cluster_offset)).ok_or_else(|| step.does_not_fit())
     }
 
     /// Where `count` bytes of the attribute are.
     fn pieces(&self, step: &Step<'_>, mut at: u64, mut count: usize) -> Result<Vec<Piece>> {
-        let cluster_bytes = 1_u64 << self.geometry.cluster_shift;
+        let cluster_bytes = self.geometry.cluster_bytes();
         let mut pieces = Vec::new();
         while count > 0 {
             let in_cluster = at & cluster_bytes.wrapping_sub(1);
