@@ -72,7 +72,8 @@ pub struct FileSystemReport {
     /// The features that it uses, by the names that `mke2fs` or `mkfs.xfs` gives them; `incompat:0x40000` and the like for
     /// those without a name.
     pub features: Vec<String>,
-    /// `clean`, or what speaks against it: `errors-recorded`, `not-clean`, `journal-to-be-replayed`, `orphans`; nothing when
+    /// `clean`, or what speaks against it: `errors-recorded`, `not-clean`, `journal-to-be-replayed`,
+    /// `journal-not-replayable`, `hibernated`, `orphans`; nothing when
     /// it is not known.
     pub state: Vec<String>,
     /// Whether the format records what follows; XFS does not.
