@@ -11,6 +11,8 @@ pub enum ReadErrorKind {
     Device,
     /// What was read is known to be wrong: it fails a checksum.
     Damaged,
+    /// A disk that this part of a volume lies on is not there.
+    Missing,
     /// The connection to the disk is gone and was not restored in time.
     Disconnected,
     /// No answer came before the deadline.
@@ -25,6 +27,7 @@ impl ReadErrorKind {
             Self::OutOfRange => "outside the disk",
             Self::Device => "the disk reported an error",
             Self::Damaged => "what is there is damaged",
+            Self::Missing => "a part of the volume is missing",
             Self::Disconnected => "the connection to the disk is lost",
             Self::TimedOut => "no answer in time",
             Self::Closed => "the recovery point is closed",

@@ -1,8 +1,11 @@
 //! GUID partition tables (UEFI 2.10, chapter 5.3).
 
+use crate::device::BlockRange;
+use crate::map::Faults;
 use crate::mbr::{self, BootSector};
-use crate::{Assembly, Device, Error, Identity, Membership, Volume, VolumeKind, VolumeManager};
+use crate::{Device, Error, Group, Identity, Membership, Set, Volume, VolumeKind, VolumeManager, sets_of_one};
 use std::ops::RangeInclusive;
+use std::sync::Arc;
 use uuid::Uuid;
 use zerocopy::little_endian::{U16, U32, U64};
 use zerocopy::{FromBytes, Immutable, KnownLayout, Unaligned};
@@ -244,26 +247,31 @@ impl VolumeManager for Gpt {
             return Ok(None);
         }
         let table = Table::find(device).map_err(|error| advice(device, error))?;
-        Ok(Some(Membership { set: table.header.disk_guid.to_string() }))
+        Ok(Some(Membership { set: table.header.disk_guid.to_string(), at: 0 }))
     }
 
-    fn assemble(&self, members: &[(usize, &Device)]) -> Result<Assembly, Error> {
-        let mut assembly = Assembly::default();
-        for (disk, device) in members {
+    fn sets(&self, members: &[&Device]) -> Vec<Set> {
+        sets_of_one(members)
+    }
+
+    fn assemble(&self, members: &[&Device], _: &Arc<Faults>) -> Result<Group, Error> {
+        let mut group = Group { kind: self.name().to_owned(), ..Group::default() };
+        for device in members {
             let table = Table::find(device)?;
-            assembly.notices.extend(table.notices);
+            group.uuid = Some(table.header.disk_guid.to_string());
+            group.notices.extend(table.notices);
             for entry in table.entries {
                 let count = entry.last.saturating_sub(entry.first).saturating_add(1);
-                let volume = Volume::partition(*disk, device, entry.number, entry.first, count)?;
-                let (kind, uuid) = (VolumeKind::Gpt(entry.kind), Some(entry.unique.to_string()));
-                let identity = Some(Identity::Gpt(entry.unique));
-                assembly.volumes.push(Volume { kind, uuid, identity, name: entry.name, ..volume });
+                let blocks = BlockRange { first: entry.first, count };
+                let volume = Volume::partition(device, VolumeKind::Gpt(entry.kind), entry.number, blocks)?;
+                let (uuid, identity) = (Some(entry.unique.to_string()), Some(Identity::Gpt(entry.unique)));
+                group.volumes.push(Volume { uuid, identity, label: entry.name, ..volume });
             }
             if BootSector::read(device)?.is_some_and(|boot_sector| boot_sector.is_hybrid()) {
-                assembly.notices.push("the MBR lists partitions as well (hybrid); the GPT decides".to_owned());
+                group.notices.push("the MBR lists partitions as well (hybrid); the GPT decides".to_owned());
             }
         }
-        Ok(assembly)
+        Ok(group)
     }
 }
 

@@ -1,13 +1,15 @@
-//! What a partition table says that a partition is for.
+//! What a volume is: how it is laid out, or what a partition table says that it is for.
 
 use std::fmt;
 use uuid::{Uuid, uuid};
 
 /// The type of a volume.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum VolumeKind {
-    /// A disk without a partition table.
+    /// A disk.
     WholeDisk,
+    /// Laid out over several devices, or in pieces of one: how, in words (`RAID 5 of 3 devices, left-symmetric`).
+    Layout(String),
     /// A GPT partition of this type (UEFI 2.10, table 5.7; Discoverable Partitions Specification).
     Gpt(Uuid),
     /// An MBR partition of this type.
@@ -59,6 +61,7 @@ impl fmt::Display for VolumeKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::WholeDisk => f.write_str("no partition table"),
+            Self::Layout(text) => f.write_str(text),
             Self::Gpt(guid) => match GPT_NAMES.iter().find(|(known, _)| known == guid) {
                 Some((_, name)) => f.write_str(name),
                 None => write!(f, "type {guid}"),

@@ -1,5 +1,5 @@
-//! From disks to volumes: partition tables today; LVM, md RAID, dynamic disks and storage pools behind the same seam
-//! later. What the bytes of a volume mean is not known here.
+//! From disks to volumes: partition tables, LVM2 and md RAID behind one seam, in any order over one another. What the
+//! bytes of a volume mean is not known here.
 
 #![cfg_attr(
     test,
@@ -9,13 +9,18 @@
 mod device;
 mod gpt;
 mod kind;
+mod lvm;
 mod manager;
+pub mod map;
 mod mbr;
+mod md;
 mod scan;
 
-pub use device::{Device, Identity, Volume};
+pub use device::{Device, Identity, Purpose, Volume};
 pub use gpt::Gpt;
 pub use kind::VolumeKind;
-pub use manager::{Assembly, Error, Membership, VolumeManager};
+pub use lvm::Lvm;
+pub use manager::{Error, Group, Health, Member, MemberState, Membership, Set, VolumeManager, sets_of_one};
 pub use mbr::Mbr;
-pub use scan::{Scan, Table, scan};
+pub use md::Md;
+pub use scan::{Node, Scan, Table, scan};

@@ -1,7 +1,10 @@
 //! MBR partition tables with extended and logical partitions (Linux `block/partitions/msdos.c`).
 
-use crate::{Assembly, Device, Error, Identity, Membership, Volume, VolumeKind, VolumeManager};
+use crate::device::BlockRange;
+use crate::map::Faults;
+use crate::{Device, Error, Group, Identity, Membership, Set, Volume, VolumeKind, VolumeManager, sets_of_one};
 use std::collections::HashSet;
+use std::sync::Arc;
 use zerocopy::little_endian::{U16, U32};
 use zerocopy::{FromBytes, Immutable, KnownLayout, Unaligned};
 
@@ -105,12 +108,11 @@ fn begins_file_system(block: &[u8]) -> bool {
     at(3, b"NTFS    ") || at(3, b"EXFAT   ") || at(3, b"ReFS\0") || at(54, b"FAT1") || at(82, b"FAT32   ")
 }
 
-/// Puts partitions into an assembly.
+/// Collects partitions.
 struct Collector<'a> {
-    disk: usize,
     device: &'a Device,
     disk_signature: u32,
-    assembly: Assembly,
+    group: Group,
 }
 
 impl Collector<'_> {
@@ -121,18 +123,19 @@ impl Collector<'_> {
         let left = blocks.saturating_sub(first);
         if left == 0 {
             let notice = format!("partition {number} is left out: it begins at block {first} of a disk of {blocks}");
-            self.assembly.notices.push(notice);
+            self.group.notices.push(notice);
             return Ok(());
         }
         if count > left {
             let notice = format!("partition {number} has {count} blocks, but the disk ends after {left} of them");
-            self.assembly.notices.push(notice);
+            self.group.notices.push(notice);
         }
-        let volume = Volume::partition(self.disk, self.device, number, first, count.min(left))?;
+        let blocks = BlockRange { first, count: count.min(left) };
+        let volume = Volume::partition(self.device, VolumeKind::Mbr(kind), number, blocks)?;
         let signature = Some(self.disk_signature).filter(|signature| *signature != 0);
         let uuid = signature.map(|signature| format!("{signature:08x}-{number:02x}"));
         let identity = signature.map(|disk_signature| Identity::Mbr { disk_signature });
-        self.assembly.volumes.push(Volume { kind: VolumeKind::Mbr(kind), uuid, identity, ..volume });
+        self.group.volumes.push(Volume { uuid, identity, ..volume });
         Ok(())
     }
 
@@ -142,7 +145,7 @@ impl Collector<'_> {
         let mut seen = HashSet::new();
         while seen.insert(at) {
             if seen.len() > LINKS_MAX {
-                self.assembly.notices.push(format!("more than {LINKS_MAX} logical partitions; the rest is left out"));
+                self.group.notices.push(format!("more than {LINKS_MAX} logical partitions; the rest is left out"));
                 break;
             }
             let Some(entries) = self.link(at)? else { break };
@@ -163,14 +166,14 @@ impl Collector<'_> {
     fn link(&mut self, at: u64) -> Result<Option<[Option<Entry>; 4]>, Error> {
         let block = match self.device.read_blocks(at, 1) {
             Err(Error::Damaged(problem)) => {
-                self.assembly.notices.push(format!("the chain of logical partitions is broken: {problem}"));
+                self.group.notices.push(format!("the chain of logical partitions is broken: {problem}"));
                 return Ok(None);
             }
             block => block?,
         };
         let raw = RawBootSector::ref_from_prefix(&block).ok().filter(|(raw, _)| raw.magic == MAGIC);
         if raw.is_none() {
-            self.assembly.notices.push(format!("the chain of logical partitions is broken at block {at}"));
+            self.group.notices.push(format!("the chain of logical partitions is broken at block {at}"));
         }
         Ok(raw.map(|(raw, _)| raw.entries.each_ref().map(Entry::parse)))
     }
@@ -192,15 +195,20 @@ impl VolumeManager for Mbr {
         let boot_sector = BootSector::read(device)?;
         // Without entries the sector may be a boot sector of anything.
         let boot_sector = boot_sector.filter(|sector| !sector.is_protective() && sector.used().next().is_some());
-        Ok(boot_sector.map(|sector| Membership { set: format!("{:08x}", sector.disk_signature) }))
+        Ok(boot_sector.map(|sector| Membership { set: format!("{:08x}", sector.disk_signature), at: 0 }))
     }
 
-    fn assemble(&self, members: &[(usize, &Device)]) -> Result<Assembly, Error> {
-        let mut all = Assembly::default();
-        for (disk, device) in members {
+    fn sets(&self, members: &[&Device]) -> Vec<Set> {
+        sets_of_one(members)
+    }
+
+    fn assemble(&self, members: &[&Device], _: &Arc<Faults>) -> Result<Group, Error> {
+        let mut all = Group { kind: self.name().to_owned(), ..Group::default() };
+        for device in members {
             let Some(sector) = BootSector::read(device)? else { continue };
-            let (disk_signature, assembly) = (sector.disk_signature, Assembly::default());
-            let mut collector = Collector { disk: *disk, device, disk_signature, assembly };
+            let disk_signature = sector.disk_signature;
+            all.uuid = Some(format!("{disk_signature:08x}")).filter(|_| disk_signature != 0);
+            let mut collector = Collector { device, disk_signature, group: Group::default() };
             let mut logical = FIRST_LOGICAL;
             for (number, entry) in sector.used() {
                 if entry.is_extended() {
@@ -209,8 +217,8 @@ impl VolumeManager for Mbr {
                     collector.add(number, entry.kind, entry.first, entry.count)?;
                 }
             }
-            all.volumes.extend(collector.assembly.volumes);
-            all.notices.extend(collector.assembly.notices);
+            all.volumes.extend(collector.group.volumes);
+            all.notices.extend(collector.group.notices);
         }
         Ok(all)
     }

@@ -1,5 +1,5 @@
 use super::*;
-use crate::{Table as Found, scan};
+use crate::{Scan, Table as Found, scan};
 use block::{BlockSize, MemoryDisk};
 use proptest::prelude::*;
 use std::sync::Arc;
@@ -85,12 +85,17 @@ fn device(disk: Vec<u8>, block_size: BlockSize) -> Device {
     Device { name: "disk".into(), data: Arc::new(MemoryDisk::new(disk, block_size)), block_size }
 }
 
+/// What a file system can be in.
+fn leaves(found: &Scan) -> Vec<&Volume> {
+    found.volumes().map(|node| &node.volume).collect()
+}
+
 /// Number, first byte, size and name of each volume, the table, and the notices.
 type Outcome = (Vec<(Option<u32>, u64, u64, Option<String>)>, Found, Vec<String>);
 
 fn look(disk: Vec<u8>, block_size: BlockSize) -> Outcome {
     let mut found = scan(&[device(disk, block_size)]);
-    let volumes = found.volumes.into_iter().map(|v| (v.partition, v.start, v.bytes, v.name)).collect();
+    let volumes = leaves(&found).into_iter().map(|v| (v.partition, v.start, v.bytes, v.label.clone())).collect();
     (volumes, found.tables.remove(0), found.notices)
 }
 
@@ -120,12 +125,12 @@ fn partitions_hold_their_own_bytes_and_ids() {
     disk[80 * 512] = 0x77;
     let found = scan(&[device(disk, BlockSize::B512)]);
     let mut byte = [0];
-    found.volumes[0].data.read_exact_at(0, &mut byte).unwrap();
+    leaves(&found)[0].data.read_exact_at(0, &mut byte).unwrap();
     assert_eq!(byte, [0x77]);
-    assert_eq!(found.volumes[0].uuid.as_deref(), Some("00000000-0000-0000-0000-000000000001"));
-    assert_eq!(found.volumes[0].identity, Some(Identity::Gpt(Uuid::from_u128(1))));
-    assert_eq!(found.volumes[0].kind.to_string(), "Linux filesystem");
-    assert!(found.volumes[0].data.read_exact_at(48 * 512, &mut byte).is_err());
+    assert_eq!(leaves(&found)[0].uuid.as_deref(), Some("00000000-0000-0000-0000-000000000001"));
+    assert_eq!(leaves(&found)[0].identity, Some(Identity::Gpt(Uuid::from_u128(1))));
+    assert_eq!(leaves(&found)[0].kind.to_string(), "Linux filesystem");
+    assert!(leaves(&found)[0].data.read_exact_at(48 * 512, &mut byte).is_err());
 }
 
 #[test]
@@ -267,7 +272,7 @@ proptest! {
         }
         disk.truncate(length.max(1024));
         let size = disk.len() as u64 / 512 * 512;
-        for volume in scan(&[device(disk, BlockSize::B512)]).volumes {
+        for volume in leaves(&scan(&[device(disk, BlockSize::B512)])) {
             prop_assert!(volume.start + volume.bytes <= size);
         }
     }

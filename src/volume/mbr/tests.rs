@@ -1,5 +1,5 @@
 use super::*;
-use crate::{Table, scan};
+use crate::{Scan, Table, scan};
 use block::{BlockSize, MemoryDisk};
 use proptest::prelude::*;
 use std::sync::Arc;
@@ -33,10 +33,15 @@ fn device(disk: Vec<u8>) -> Device {
     Device { name: "disk".into(), data: Arc::new(MemoryDisk::new(disk, block_size)), block_size }
 }
 
+/// What a file system can be in.
+fn leaves(found: &Scan) -> Vec<&Volume> {
+    found.volumes().map(|node| &node.volume).collect()
+}
+
 /// Number, first block, blocks of each volume; the notices.
 fn look(disk: Vec<u8>) -> (Vec<(u32, u64, u64)>, Vec<String>) {
     let found = scan(&[device(disk)]);
-    let volumes = found.volumes.iter().map(|v| (v.partition.unwrap_or(0), v.start / 512, v.bytes / 512)).collect();
+    let volumes = leaves(&found).iter().map(|v| (v.partition.unwrap_or(0), v.start / 512, v.bytes / 512)).collect();
     (volumes, found.notices)
 }
 
@@ -47,10 +52,10 @@ fn primary_and_logical_partitions_are_numbered_as_linux_does() {
     assert_eq!(notices, [""; 0]);
     let found = scan(&[device(sample())]);
     assert_eq!(found.tables, [Table::Managed("MBR")]);
-    assert_eq!(found.volumes[2].uuid.as_deref(), Some("deadbeef-05"));
+    assert_eq!(leaves(&found)[2].uuid.as_deref(), Some("deadbeef-05"));
     let identity = Some(Identity::Mbr { disk_signature: 0xDEAD_BEEF });
-    assert!(found.volumes.iter().all(|volume| volume.identity == identity));
-    assert_eq!(found.volumes[3].kind.to_string(), "Linux swap");
+    assert!(leaves(&found).iter().all(|volume| volume.identity == identity));
+    assert_eq!(leaves(&found)[3].kind.to_string(), "Linux swap");
 }
 
 #[test]
@@ -58,7 +63,7 @@ fn partitions_of_a_disk_without_signature_have_no_identity() {
     let mut disk = sample();
     disk[440..444].fill(0);
     let found = scan(&[device(disk)]);
-    assert!(found.volumes.iter().all(|volume| volume.identity.is_none() && volume.uuid.is_none()));
+    assert!(leaves(&found).iter().all(|volume| volume.identity.is_none() && volume.uuid.is_none()));
 }
 
 #[test]

@@ -1,0 +1,1 @@
+//! Layouts with copies: mirrors, RAID 10.

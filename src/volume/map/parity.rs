@@ -1,0 +1,1 @@
+//! Layouts with parity: RAID 4, 5 and 6.
