@@ -7,6 +7,7 @@
 )]
 
 mod device;
+mod dm;
 mod gpt;
 mod kind;
 mod lvm;
