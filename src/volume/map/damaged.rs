@@ -41,7 +41,7 @@ impl Excluded {
 
     fn touches(&self, start: u64, end: u64) -> bool {
         let after = self.ranges.partition_point(|range| range.end <= start);
-        self.ranges.get(after).is_some_and(|range| range.start < end)
+        self.ranges.get(after).is_some_and(|range| start < end && range.start < end)
     }
 }
 
