@@ -247,7 +247,7 @@ impl ReadAt for Map {
         }
         // Asked of all members before the first is waited for.
         if pieces.len() > 1 {
-            self.hint(&[offset..end]);
+            self.hint(std::slice::from_ref(&(offset..end)));
         }
         let mut rest = buf;
         for piece in &pieces {

@@ -3,7 +3,9 @@
 use crate::lvm::Lvm;
 use crate::map::Faults;
 use crate::md::Md;
-use crate::{Device, Gpt, Group, Health, Mbr, Membership, Purpose, Set, Volume, VolumeKind, VolumeManager};
+use crate::{
+    Device, Gpt, Group, Health, Mbr, Member, MemberState, Membership, Purpose, Set, Volume, VolumeKind, VolumeManager,
+};
 use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 use std::sync::Arc;
@@ -226,6 +228,15 @@ impl Scanner {
         let position = self.scan.groups.len();
         for member in &mut group.members {
             member.device = member.device.and_then(|device| set.members.get(device).copied());
+        }
+        if group.members.is_empty() {
+            let member = |node: &usize| Member {
+                device: Some(*node),
+                uuid: None,
+                role: String::new(),
+                state: MemberState::Active,
+            };
+            group.members = set.members.iter().map(member).collect();
         }
         for member in &set.members {
             if let Some(node) = self.scan.nodes.get_mut(*member) {

@@ -22,7 +22,7 @@ pub(crate) struct Disk {
 #[derive(Debug, Deserialize)]
 pub(crate) struct Volume {
     pub(crate) name: String,
-    pub(crate) disk: usize,
+    pub(crate) disk: Option<usize>,
     pub(crate) partition: Partition,
     pub(crate) bytes: u64,
     pub(crate) format: Option<String>,
