@@ -14,6 +14,7 @@ use guest::MountedDevices;
 use std::collections::HashMap;
 use std::sync::Arc;
 use vfs::{Description, FileSystem};
+use volume::map::Faults;
 use volume::{Device, Node, Purpose, Scan};
 
 /// How a recovery point is opened.
@@ -48,6 +49,7 @@ pub struct Opened {
     report: Report,
     volumes: Vec<OpenVolume>,
     source: Source,
+    faults: Arc<Faults>,
 }
 
 impl Opened {
@@ -61,6 +63,12 @@ impl Opened {
     #[must_use]
     pub fn take_volumes(&mut self) -> Vec<OpenVolume> {
         std::mem::take(&mut self.volumes)
+    }
+
+    /// What members of volumes could not give until now, in words.
+    #[must_use]
+    pub fn faults(&self) -> Vec<String> {
+        tree::faults(&self.faults)
     }
 
     /// Ends the connection. Whatever is read from now on is an error.
@@ -92,7 +100,7 @@ pub fn open(point: &RecoveryPoint, options: OpenOptions, progress: Progress<'_>)
     report.parts = found.nodes.iter().filter_map(tree::part).collect();
     let volumes = read_volumes(&found, &reading, &mut report, progress);
     report.notices.extend(tree::faults(&found.faults));
-    Ok(Opened { report, volumes, source })
+    Ok(Opened { report, volumes, source, faults: found.faults })
 }
 
 /// A disk behind the cache.

@@ -43,8 +43,8 @@ pub(crate) fn part(node: &Node) -> Option<PartReport> {
 pub(crate) fn faults(faults: &Faults) -> Vec<String> {
     let told = |(member, fault): (&String, &volume::map::Fault)| {
         format!(
-            "{member} could not be read {} times ({}); what it holds is taken from other members where they have it",
-            fault.count, fault.first
+            "{member} cannot be read everywhere ({}); what it holds is taken from other members where they have it",
+            fault.first
         )
     };
     faults.all().iter().map(told).collect()
