@@ -240,7 +240,11 @@ impl ReadAt for Map {
         let end = end.ok_or_else(|| ReadError::new(ReadErrorKind::OutOfRange, offset, length))?;
         let pieces = self.pieces(offset..end)?;
         // Asked of all members before the first is waited for.
-        if pieces.len() > 1 || pieces.iter().any(|piece| matches!(piece.source, Source::Stripe(_))) {
+        let is_rebuilt = |piece: &Piece| match &piece.source {
+            Source::Stripe(stripe) => stripe.wanted().is_some_and(|place| !self.members.has(&place)),
+            _ => false,
+        };
+        if pieces.len() > 1 || pieces.iter().any(is_rebuilt) {
             self.hint(pieces.iter());
         }
         let mut rest = buf;

@@ -69,13 +69,14 @@ const fn known(rotation: Rotation, layout: u32, mdadm: &'static str, lvm: &'stat
     Known { rotation, layout, mdadm, lvm }
 }
 
-/// Sources: Linux, `drivers/md/raid5.h`; mdadm, `maps.c`; Linux, `drivers/md/dm-raid.c` (`raid_types`).
+/// Sources: Linux, `drivers/md/raid5.h`; mdadm, `maps.c`; LVM2, `lib/metadata/segtype.h`, and `raid_types` of Linux,
+/// `drivers/md/dm-raid.c`.
 const KNOWN: [Known; 20] = [
     known(Rotation::LeftAsymmetric, 0, "left-asymmetric", "raid5_la"),
     known(Rotation::RightAsymmetric, 1, "right-asymmetric", "raid5_ra"),
     known(Rotation::LeftSymmetric, 2, "left-symmetric", "raid5_ls"),
     known(Rotation::RightSymmetric, 3, "right-symmetric", "raid5_rs"),
-    known(Rotation::ParityFirst, 4, "parity-first", "raid5_0"),
+    known(Rotation::ParityFirst, 4, "parity-first", ""),
     known(Rotation::ParityLast, 5, "parity-last", "raid5_n"),
     known(Rotation::LeftAsymmetricPq, 0, "left-asymmetric", ""),
     known(Rotation::RightAsymmetricPq, 1, "right-asymmetric", ""),
@@ -90,7 +91,7 @@ const KNOWN: [Known; 20] = [
     known(Rotation::RightAsymmetricQLast, 17, "right-asymmetric-6", "raid6_ra_6"),
     known(Rotation::LeftSymmetricQLast, 18, "left-symmetric-6", "raid6_ls_6"),
     known(Rotation::RightSymmetricQLast, 19, "right-symmetric-6", "raid6_rs_6"),
-    known(Rotation::ParityFirstQLast, 20, "parity-first-6", "raid6_0_6"),
+    known(Rotation::ParityFirstQLast, 20, "parity-first-6", ""),
 ];
 
 impl Rotation {
