@@ -175,7 +175,10 @@ impl Scanner {
             self.scan.notices.push(format!("{}: it lies on {depth} others, and is not looked into", device.name));
             return;
         }
-        for (number, manager) in MANAGERS.iter().enumerate() {
+        // As Linux: what looks like a table at the start of a partition is boot code or a left-over.
+        let is_partition = node.volume.partition.is_some();
+        let asked = MANAGERS.iter().enumerate().filter(|(number, _)| !is_partition || !is_table(*number));
+        for (number, manager) in asked {
             match manager.probe(&device) {
                 Ok(None) => continue,
                 Ok(Some(membership)) if in_partition(&device, &membership, number) => continue,
