@@ -4,6 +4,8 @@ use crate::map::Faults;
 use crate::{Device, Error, Group, Membership, Set, VolumeManager};
 use std::sync::Arc;
 
+mod geometry;
+
 /// The manager of Linux md arrays.
 pub struct Md;
 
