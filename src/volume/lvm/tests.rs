@@ -1,0 +1,7 @@
+mod corpus;
+#[path = "../../../tests/readers/file_disk.rs"]
+#[allow(dead_code, reason = "not all of it is used for every format")]
+mod file_disk;
+#[path = "../../../tests/readers/fixtures.rs"]
+#[allow(dead_code, reason = "not all of it is used for every format")]
+mod fixtures_of_all;
