@@ -4,7 +4,11 @@ use crate::map::Faults;
 use crate::{Device, Error, Group, Membership, Set, VolumeManager};
 use std::sync::Arc;
 
+mod containers;
 mod geometry;
+mod imsm;
+
+pub use imsm::Imsm;
 
 /// The manager of Linux md arrays.
 pub struct Md;
