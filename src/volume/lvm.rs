@@ -18,6 +18,8 @@ mod id;
 mod label;
 mod member;
 mod metadata;
+mod mirror;
+mod raid;
 mod roles;
 mod sets;
 mod text;

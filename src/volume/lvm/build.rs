@@ -49,7 +49,7 @@ pub(super) struct Member {
 
 /// Puts the volumes of a group together, each once.
 pub(super) struct Builder<'a> {
-    group: &'a VolumeGroup,
+    pub(super) group: &'a VolumeGroup,
     disks: &'a [Disk],
     faults: &'a Arc<Faults>,
     states: Vec<State>,
@@ -193,22 +193,32 @@ impl<'a> Builder<'a> {
                 let health = of_redundant(&healths(&members), 0);
                 Ok(self.mapped(layout, members, health, format!("striped over {columns}, {}", size(*chunk))))
             }
+            SegmentKind::Mirror { .. } => self.mirror(kind, extents),
+            SegmentKind::Raid { level, chunk, images, .. } => {
+                self.raid(&super::raid::Text { level, chunk: *chunk, images, bytes })
+            }
             kind => Err(format!("volumes of type {} cannot be read here yet", kind.word()).into()),
         }
     }
 
-    fn mapped(&self, layout: impl Layout + 'static, members: Vec<Member>, health: Health, words: String) -> Built {
+    pub(super) fn mapped(
+        &self,
+        layout: impl Layout + 'static,
+        members: Vec<Member>,
+        health: Health,
+        words: String,
+    ) -> Built {
         let legs = members.into_iter().map(|member| member.leg).collect();
         let data = Map::new(Box::new(layout), legs, self.faults);
         Built { data: Arc::new(data), health, words, refused: None, notices: Vec::new() }
     }
 
-    fn bytes(&self, extents: u64) -> Result<u64, Failure> {
+    pub(super) fn bytes(&self, extents: u64) -> Result<u64, Failure> {
         let absurd = || Failure::from(format!("{extents} extents are an absurd size"));
         self.group.bytes(extents).ok_or_else(absurd)
     }
 
-    fn members(&mut self, parts: &[Part], extents: u64) -> Result<Vec<Member>, Failure> {
+    pub(super) fn members(&mut self, parts: &[Part], extents: u64) -> Result<Vec<Member>, Failure> {
         parts.iter().map(|part| self.member(*part, extents)).collect()
     }
 

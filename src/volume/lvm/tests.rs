@@ -2,6 +2,7 @@ mod corpus;
 #[path = "../../../tests/readers/file_disk.rs"]
 #[allow(dead_code, reason = "not all of it is used for every format")]
 mod file_disk;
+mod fixtures;
 #[path = "../../../tests/readers/fixtures.rs"]
 #[allow(dead_code, reason = "not all of it is used for every format")]
-mod fixtures_of_all;
+mod packed;

@@ -59,6 +59,8 @@ pub(in crate::lvm) enum SegmentKind {
         region: u64,
         /// The volume that knows which regions are the same.
         log: Option<usize>,
+        /// Extents that were moved from the first part to the second, where that is what it is for.
+        moved: Option<u64>,
         parts: Vec<Part>,
     },
     /// The `raid` target.
@@ -271,6 +273,7 @@ impl Reader<'_> {
         Ok(SegmentKind::Mirror {
             region: self.sectors_or_0("region_size")?,
             log: self.logical_if_any("mirror_log")?,
+            moved: self.section.value("extents_moved").map(|_| self.number("extents_moved")).transpose()?,
             parts: self.parts("mirror_count", "mirrors")?,
         })
     }
