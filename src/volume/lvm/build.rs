@@ -178,7 +178,7 @@ impl<'a> Builder<'a> {
         }
         let data = Map::new(Box::new(Linear::new(pieces.segments)), pieces.legs, self.faults);
         let only_virtual = segments.iter().all(|segment| matches!(segment.kind, SegmentKind::Virtual(_)));
-        let refused = only_virtual.then(|| format!("it holds nothing: it is made of {} segments", joined(&words)));
+        let refused = only_virtual.then(|| format!("it is made of {} segments, and holds nothing", joined(&words)));
         Ok(Built { data: Arc::new(data), health: of_pieces(&health), words: joined(&words), refused, notices })
     }
 
@@ -197,6 +197,7 @@ impl<'a> Builder<'a> {
             SegmentKind::Raid { level, chunk, images, .. } => {
                 self.raid(&super::raid::Text { level, chunk: *chunk, images, bytes })
             }
+            SegmentKind::Unknown(name) => Err(Failure::from(unknown(name))),
             kind => Err(format!("volumes of type {} cannot be read here yet", kind.word()).into()),
         }
     }
@@ -318,6 +319,18 @@ impl Pieces {
             _ => Segment::lost(bytes, "the volume group has an error segment there"),
         });
     }
+}
+
+/// Why a segment of this type is not read.
+fn unknown(name: &str) -> String {
+    match name.split('+').next() {
+        Some("vdo" | "vdo-pool") => {
+            "VDO (deduplication and compression) is not read here; a Linux kernel with dm-vdo reads it"
+        }
+        Some("integrity") => "dm-integrity is not read here; a Linux kernel with dm-integrity reads it",
+        _ => return format!("its type, {name}, is not known here; perhaps a newer version knows it"),
+    }
+    .to_owned()
 }
 
 pub(super) fn healths(members: &[Member]) -> Vec<Health> {
