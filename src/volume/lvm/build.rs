@@ -3,6 +3,7 @@
 use super::group::Disk;
 use super::health::{of_pieces, of_redundant};
 use super::metadata::{Logical, Part, PartOf, Segment as LvmSegment, SegmentKind, VolumeGroup};
+use super::snapshot::{self, Snapshot};
 use crate::Health;
 use crate::map::{Faults, Layout, Leg, Linear, Map, Place, Segment, Source, Striped};
 use block::{ReadAt, Slice};
@@ -58,14 +59,6 @@ pub(super) struct Builder<'a> {
     snapshots: HashMap<usize, Snapshot>,
 }
 
-/// What a snapshot is of.
-#[derive(Clone, Copy)]
-struct Snapshot {
-    origin: usize,
-    store: usize,
-    chunk: u64,
-}
-
 impl From<String> for Failure {
     fn from(why: String) -> Self {
         Self { why, is_loop: false }
@@ -74,21 +67,14 @@ impl From<String> for Failure {
 
 impl<'a> Builder<'a> {
     pub(super) fn new(group: &'a VolumeGroup, disks: &'a [Disk], faults: &'a Arc<Faults>) -> Self {
-        let mut snapshots = HashMap::new();
-        for segment in group.logical.iter().flat_map(|logical| logical.segments.iter().flatten()) {
-            if let SegmentKind::Snapshot { origin, store, chunk, is_merging } = &segment.kind {
-                let snapshot = Snapshot { origin: *origin, store: *store, chunk: *chunk };
-                snapshots.insert(if *is_merging { *origin } else { *store }, snapshot);
-            }
-        }
         let states = vec![State::Untouched; group.logical.len()];
-        Self { group, disks, faults, states, depth: 0, snapshots }
+        Self { group, disks, faults, states, depth: 0, snapshots: snapshot::all(group) }
     }
 
     /// A volume for the list: one that cannot be had is there, and cannot be read.
     pub(super) fn listed(&mut self, number: usize) -> Built {
-        let seen = match self.snapshots.get(&number) {
-            Some(_) => Err(Failure::from("snapshots cannot be read here yet".to_owned())),
+        let seen = match self.snapshots.get(&number).copied() {
+            Some(snapshot) => self.snapshot(snapshot),
             None => self.volume(number),
         };
         let failure = match seen {
