@@ -9,12 +9,16 @@ use std::sync::Arc;
 
 mod array;
 mod bad_blocks;
+mod containers;
 mod geometry;
+mod imsm;
 mod legs;
 mod members;
 mod superblock;
 mod superblock_090;
 mod superblock_1;
+
+pub use imsm::Imsm;
 
 /// The manager of Linux md arrays.
 pub struct Md;

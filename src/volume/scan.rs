@@ -2,7 +2,7 @@
 
 use crate::lvm::Lvm;
 use crate::map::Faults;
-use crate::md::Md;
+use crate::md::{Imsm, Md};
 use crate::{
     Device, Gpt, Group, Health, Mbr, Member, MemberState, Membership, Purpose, Set, Volume, VolumeKind, VolumeManager,
 };
@@ -84,7 +84,7 @@ impl Scan {
 
 /// In the order in which they are asked: a member of a mirror looks like what is in it, and a logical volume manager does not
 /// touch disks with partitions.
-const MANAGERS: [&dyn VolumeManager; 4] = [&Md, &Gpt, &Mbr, &Lvm];
+const MANAGERS: [&dyn VolumeManager; 5] = [&Md, &Imsm, &Gpt, &Mbr, &Lvm];
 /// How many groups lie over one another at most.
 const DEPTH_MAX: usize = 8;
 /// How many disks and volumes are looked at, at most.
@@ -338,7 +338,7 @@ impl Scanner {
 
 /// Whether the manager with this number is a partition table's.
 fn is_table(number: usize) -> bool {
-    number == 1 || number == 2
+    MANAGERS.get(number).is_some_and(|manager| manager.is_partition_table())
 }
 
 fn what(manager: &dyn VolumeManager) -> String {
