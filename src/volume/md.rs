@@ -14,6 +14,7 @@ mod geometry;
 mod imsm;
 mod legs;
 mod members;
+mod reshape;
 mod superblock;
 mod superblock_090;
 mod superblock_1;
