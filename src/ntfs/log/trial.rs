@@ -19,7 +19,6 @@ pub fn try_all(volume: &Arc<dyn ReadAt>, log: &[u8]) {
     let geometry = Geometry {
         cluster_shift,
         record_bytes: if number(4) & 1 == 0 { 1024 } else { 4096 },
-        index_bytes: 4096,
         clusters: volume.size() >> cluster_shift,
         mft_lcn: number(8).into(),
         mft_mirror_lcn: number(12).into(),

@@ -23,7 +23,6 @@ pub(super) fn geometry() -> Geometry {
     Geometry {
         cluster_shift: 12,
         record_bytes: 1024,
-        index_bytes: 4096,
         clusters: CLUSTERS,
         mft_lcn: MFT,
         mft_mirror_lcn: MIRROR,
