@@ -30,7 +30,7 @@ pub fn try_all(volume: &Arc<dyn ReadAt>, log: &[u8]) {
         buf.copy_from_slice(bytes);
         Ok(())
     };
-    if let Ok(Outcome::Replayed(done)) = replay(volume, &geometry, &read, length(log)) {
+    if let Ok(Outcome::Replayed(done)) = replay(volume, &geometry, &read, length(log), true) {
         let patches: Arc<dyn Patches> = Arc::<Sectors>::clone(&done.patches);
         let overlay = Overlay::new(Arc::clone(volume), patches, PATCH_SHIFT);
         let mut sector = vec![0; index(1 << PATCH_SHIFT)];
