@@ -111,6 +111,8 @@ fn a_volume_with_a_log_shows_what_was_committed_and_undoes_the_rest() {
             assert_eq!(text(data(&after, name)).as_deref(), replayed, "{name} after the replay");
             assert_eq!(text(data(&before, name)).as_deref(), as_it_lies, "{name} as it lies");
         }
+        let removed = before.lookup(before.root(), b"name-29").unwrap();
+        assert_eq!(after.attr(removed).unwrap_err().kind, ErrorKind::NotFound);
         let (small, large) = (data(&before, "grows.txt").unwrap(), data(&after, "grows.txt").unwrap());
         assert_eq!((small.len(), large.len()), (4000, GROWN.into()));
         assert!(large.starts_with(&small) && large[4000..].iter().all(|byte| *byte == b'+'));
