@@ -1,1 +1,10 @@
 //! What the targets of Linux' device mapper write on disks: LVM2 puts its volumes together of these.
+
+mod persistent;
+#[allow(dead_code, reason = "what the volume groups use of it is theirs to say")]
+pub(crate) mod thin;
+
+#[cfg(test)]
+#[path = "../../tests/readers/fixtures.rs"]
+#[allow(dead_code, reason = "shared with tests that use the others")]
+mod fixtures;
