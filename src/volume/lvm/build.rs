@@ -3,6 +3,7 @@
 use super::group::Disk;
 use super::health::{of_pieces, of_redundant};
 use super::metadata::{Logical, Part, PartOf, Segment as LvmSegment, SegmentKind, VolumeGroup};
+use super::raid::{Text, data_images};
 use super::snapshot::{self, Snapshot};
 use crate::Health;
 use crate::map::{Faults, Layout, Leg, Linear, Map, Place, Segment, Source, Striped};
@@ -43,6 +44,7 @@ enum State {
 }
 
 /// Something that a segment is made of.
+#[derive(Clone)]
 pub(super) struct Member {
     pub(super) leg: Leg,
     pub(super) health: Health,
@@ -177,26 +179,23 @@ impl<'a> Builder<'a> {
                 let columns = u64::try_from(members.len()).unwrap_or(u64::MAX);
                 let layout = Striped::new(columns, *chunk, bytes).ok_or_else(|| "stripes of no size".to_owned())?;
                 let health = of_redundant(&healths(&members), 0);
-                Ok(self.mapped(layout, members, health, format!("striped over {columns}, {}", size(*chunk))))
+                Ok(self.mapped(Box::new(layout), members, health, format!("striped over {columns}, {}", size(*chunk))))
             }
             SegmentKind::Mirror { .. } => self.mirror(kind, extents),
-            SegmentKind::Raid { level, chunk, images, .. } => {
-                self.raid(&super::raid::Text { level, chunk: *chunk, images, bytes })
+            SegmentKind::Raid { level, chunk, reserve, images } => {
+                let reserve = data_images(level, images.len()).checked_mul(*reserve);
+                let extents = reserve.and_then(|reserve| extents.checked_sub(reserve));
+                let extents = extents.ok_or_else(|| "it is smaller than what is kept free in it".to_owned())?;
+                self.raid(&Text { level, chunk: *chunk, images, bytes: self.bytes(extents)? })
             }
             SegmentKind::Unknown(name) => Err(Failure::from(unknown(name))),
             kind => Err(format!("volumes of type {} cannot be read here yet", kind.word()).into()),
         }
     }
 
-    pub(super) fn mapped(
-        &self,
-        layout: impl Layout + 'static,
-        members: Vec<Member>,
-        health: Health,
-        words: String,
-    ) -> Built {
+    pub(super) fn mapped(&self, layout: Box<dyn Layout>, members: Vec<Member>, health: Health, words: String) -> Built {
         let legs = members.into_iter().map(|member| member.leg).collect();
-        let data = Map::new(Box::new(layout), legs, self.faults);
+        let data = Map::new(layout, legs, self.faults);
         Built { data: Arc::new(data), health, words, refused: None, notices: Vec::new() }
     }
 

@@ -69,8 +69,8 @@ pub(in crate::lvm) enum SegmentKind {
         level: String,
         /// In bytes; 0 where nothing says.
         chunk: u64,
-        /// Copies of everything, in RAID 10.
-        copies: u64,
+        /// Extents of each image that are kept free to change the layout, and are no part of the volume.
+        reserve: u64,
         images: Vec<RaidImage>,
     },
     /// The volume in which thin volumes are.
@@ -299,8 +299,8 @@ impl Reader<'_> {
         if metadata.is_some() || images.len() != count {
             return Err(format!("{} images, and {count} are expected", images.len()));
         }
-        let copies = if self.section.value("data_copies").is_some() { self.number("data_copies")? } else { 0 };
-        Ok(SegmentKind::Raid { level: level.to_owned(), chunk: self.sectors_or_0("stripe_size")?, copies, images })
+        let reserve = self.section.value("reshape_count").map_or(Ok(0), |_| self.number("reshape_count"))?;
+        Ok(SegmentKind::Raid { level: level.to_owned(), chunk: self.sectors_or_0("stripe_size")?, reserve, images })
     }
 
     fn snapshot(&self) -> Result<SegmentKind, String> {
