@@ -4,4 +4,8 @@
 mod fixtures;
 
 mod arrays;
+mod assembly;
 mod corpus;
+mod crafted;
+mod damage;
+mod superblocks;
