@@ -5,9 +5,11 @@ use crate::{Device, Error, Group, Membership, Set, VolumeManager};
 use std::sync::Arc;
 
 mod containers;
+mod ddf;
 mod geometry;
 mod imsm;
 
+pub use ddf::Ddf;
 pub use imsm::Imsm;
 
 /// The manager of Linux md arrays.
