@@ -117,7 +117,7 @@ pub struct Group {
     pub uuid: Option<String>,
     /// Whether all of it is there.
     pub health: Health,
-    /// Its members, also those that are missing; empty for a partition table.
+    /// Its members, also those that are missing; where the manager says nothing, those that it was given.
     pub members: Vec<Member>,
     /// The volumes, in the manager's own order.
     pub volumes: Vec<Volume>,

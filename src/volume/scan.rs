@@ -3,7 +3,9 @@
 use crate::lvm::Lvm;
 use crate::map::Faults;
 use crate::md::{Ddf, Imsm, Md};
-use crate::{Device, Gpt, Group, Health, Mbr, Membership, Purpose, Set, Volume, VolumeKind, VolumeManager};
+use crate::{
+    Device, Gpt, Group, Health, Mbr, Member, MemberState, Membership, Purpose, Set, Volume, VolumeKind, VolumeManager,
+};
 use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 use std::sync::Arc;
@@ -173,7 +175,10 @@ impl Scanner {
             self.scan.notices.push(format!("{}: it lies on {depth} others, and is not looked into", device.name));
             return;
         }
-        for (number, manager) in MANAGERS.iter().enumerate() {
+        // As Linux: what looks like a table at the start of a partition is boot code or a left-over.
+        let is_partition = node.volume.partition.is_some();
+        let asked = MANAGERS.iter().enumerate().filter(|(number, _)| !is_partition || !is_table(*number));
+        for (number, manager) in asked {
             match manager.probe(&device) {
                 Ok(None) => continue,
                 Ok(Some(membership)) if in_partition(&device, &membership, number) => continue,
@@ -226,6 +231,15 @@ impl Scanner {
         let position = self.scan.groups.len();
         for member in &mut group.members {
             member.device = member.device.and_then(|device| set.members.get(device).copied());
+        }
+        if group.members.is_empty() {
+            let member = |node: &usize| Member {
+                device: Some(*node),
+                uuid: None,
+                role: String::new(),
+                state: MemberState::Active,
+            };
+            group.members = set.members.iter().map(member).collect();
         }
         for member in &set.members {
             if let Some(node) = self.scan.nodes.get_mut(*member) {

@@ -123,6 +123,16 @@ impl Geometry {
         Box::new(Linear::new(data.iter().enumerate().map(segment).collect()))
     }
 
+    /// Members one after another, as far as their places are known: the size of member `missing` is a guess.
+    pub(crate) fn linear_without(&self, data: &[u64], missing: usize) -> Box<dyn Layout> {
+        let why = "it lies on or behind a member that is missing, whose size is not known";
+        let segment = |(member, bytes): (usize, &u64)| match member < missing {
+            true => Segment::of(Place { member, offset: 0 }, self.whole_chunks(*bytes)),
+            false => Segment::lost(self.whole_chunks(*bytes), why),
+        };
+        Box::new(Linear::new(data.iter().enumerate().map(segment).collect()))
+    }
+
     /// Linux `raid0.c`, `create_strip_zones`.
     fn striped(&self, data: &[u64]) -> Result<Box<dyn Layout>, Error> {
         let data: Vec<_> = data.iter().map(|bytes| self.whole_chunks(*bytes)).collect();
