@@ -2,3 +2,6 @@
 
 pub(crate) mod mirror_log;
 pub(crate) mod raid;
+mod snapshot;
+
+pub use snapshot::Snapshot;

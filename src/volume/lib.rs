@@ -7,7 +7,7 @@
 )]
 
 mod device;
-mod dm;
+pub mod dm;
 mod gpt;
 mod kind;
 mod lvm;

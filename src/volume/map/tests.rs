@@ -1,9 +1,12 @@
 use super::*;
 use std::sync::Mutex;
 
+/// A member, what was asked of it, and for which bytes.
+type Entry = (usize, Asked, Range<u64>);
+
 /// What was asked of members, in the order in which it was.
 #[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<(usize, Asked, Range<u64>)>>>);
+struct Log(Arc<Mutex<Vec<Entry>>>);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Asked {
@@ -12,7 +15,7 @@ enum Asked {
 }
 
 impl Log {
-    fn all(&self) -> Vec<(usize, Asked, Range<u64>)> {
+    fn all(&self) -> Vec<Entry> {
         self.0.lock().unwrap().clone()
     }
 
