@@ -9,6 +9,8 @@ use std::sync::Arc;
 
 mod array;
 mod bad_blocks;
+#[cfg(test)]
+mod container_fixtures;
 mod containers;
 mod ddf;
 mod geometry;

@@ -1,7 +1,7 @@
 //! Arrays that Linux made.
 
 #[path = "../../../tests/readers/fixtures.rs"]
-mod fixtures;
+pub(super) mod fixtures;
 
 mod arrays;
 mod corpus;
