@@ -2,7 +2,7 @@
 
 use crate::lvm::Lvm;
 use crate::map::Faults;
-use crate::md::{Imsm, Md};
+use crate::md::{Ddf, Imsm, Md};
 use crate::{
     Device, Gpt, Group, Health, Mbr, Member, MemberState, Membership, Purpose, Set, Volume, VolumeKind, VolumeManager,
 };
@@ -84,7 +84,7 @@ impl Scan {
 
 /// In the order in which they are asked: a member of a mirror looks like what is in it, and a logical volume manager does not
 /// touch disks with partitions.
-const MANAGERS: [&dyn VolumeManager; 5] = [&Md, &Imsm, &Gpt, &Mbr, &Lvm];
+const MANAGERS: [&dyn VolumeManager; 6] = [&Md, &Imsm, &Ddf, &Gpt, &Mbr, &Lvm];
 /// How many groups lie over one another at most.
 const DEPTH_MAX: usize = 8;
 /// How many disks and volumes are looked at, at most.

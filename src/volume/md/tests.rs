@@ -2,7 +2,7 @@
 
 #[path = "../../../tests/readers/fixtures.rs"]
 #[allow(dead_code, reason = "not all of it is used for every format")]
-mod packed;
+pub(super) mod packed;
 
 mod arrays;
 mod assembly;
