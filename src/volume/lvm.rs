@@ -22,6 +22,7 @@ mod mirror;
 mod raid;
 mod roles;
 mod sets;
+mod snapshot;
 mod text;
 
 /// The manager of LVM2 volume groups.

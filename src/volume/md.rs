@@ -14,6 +14,7 @@ mod geometry;
 mod imsm;
 mod legs;
 mod members;
+mod reshape;
 mod superblock;
 mod superblock_090;
 mod superblock_1;
@@ -82,3 +83,6 @@ fn is_complete(members: &[(usize, Superblock)]) -> bool {
     let is_there = |role: &Role| members.iter().any(|(_, superblock)| superblock.role() == *role);
     youngest.roles.iter().filter(|role| matches!(role, Role::Active(_) | Role::Journal)).all(is_there)
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,6 +3,7 @@
 use super::group::Disk;
 use super::health::{of_pieces, of_redundant};
 use super::metadata::{Logical, Part, PartOf, Segment as LvmSegment, SegmentKind, VolumeGroup};
+use super::snapshot::{self, Snapshot};
 use crate::Health;
 use crate::map::{Faults, Layout, Leg, Linear, Map, Place, Segment, Source, Striped};
 use block::{ReadAt, Slice};
@@ -58,14 +59,6 @@ pub(super) struct Builder<'a> {
     snapshots: HashMap<usize, Snapshot>,
 }
 
-/// What a snapshot is of.
-#[derive(Clone, Copy)]
-struct Snapshot {
-    origin: usize,
-    store: usize,
-    chunk: u64,
-}
-
 impl From<String> for Failure {
     fn from(why: String) -> Self {
         Self { why, is_loop: false }
@@ -74,21 +67,14 @@ impl From<String> for Failure {
 
 impl<'a> Builder<'a> {
     pub(super) fn new(group: &'a VolumeGroup, disks: &'a [Disk], faults: &'a Arc<Faults>) -> Self {
-        let mut snapshots = HashMap::new();
-        for segment in group.logical.iter().flat_map(|logical| logical.segments.iter().flatten()) {
-            if let SegmentKind::Snapshot { origin, store, chunk, is_merging } = &segment.kind {
-                let snapshot = Snapshot { origin: *origin, store: *store, chunk: *chunk };
-                snapshots.insert(if *is_merging { *origin } else { *store }, snapshot);
-            }
-        }
         let states = vec![State::Untouched; group.logical.len()];
-        Self { group, disks, faults, states, depth: 0, snapshots }
+        Self { group, disks, faults, states, depth: 0, snapshots: snapshot::all(group) }
     }
 
     /// A volume for the list: one that cannot be had is there, and cannot be read.
     pub(super) fn listed(&mut self, number: usize) -> Built {
-        let seen = match self.snapshots.get(&number) {
-            Some(_) => Err(Failure::from("snapshots cannot be read here yet".to_owned())),
+        let seen = match self.snapshots.get(&number).copied() {
+            Some(snapshot) => self.snapshot(snapshot),
             None => self.volume(number),
         };
         let failure = match seen {
@@ -178,7 +164,7 @@ impl<'a> Builder<'a> {
         }
         let data = Map::new(Box::new(Linear::new(pieces.segments)), pieces.legs, self.faults);
         let only_virtual = segments.iter().all(|segment| matches!(segment.kind, SegmentKind::Virtual(_)));
-        let refused = only_virtual.then(|| format!("it holds nothing: it is made of {} segments", joined(&words)));
+        let refused = only_virtual.then(|| format!("it is made of {} segments, and holds nothing", joined(&words)));
         Ok(Built { data: Arc::new(data), health: of_pieces(&health), words: joined(&words), refused, notices })
     }
 
@@ -197,6 +183,7 @@ impl<'a> Builder<'a> {
             SegmentKind::Raid { level, chunk, images, .. } => {
                 self.raid(&super::raid::Text { level, chunk: *chunk, images, bytes })
             }
+            SegmentKind::Unknown(name) => Err(Failure::from(unknown(name))),
             kind => Err(format!("volumes of type {} cannot be read here yet", kind.word()).into()),
         }
     }
@@ -318,6 +305,18 @@ impl Pieces {
             _ => Segment::lost(bytes, "the volume group has an error segment there"),
         });
     }
+}
+
+/// Why a segment of this type is not read.
+fn unknown(name: &str) -> String {
+    match name.split('+').next() {
+        Some("vdo" | "vdo-pool") => {
+            "VDO (deduplication and compression) is not read here; a Linux kernel with dm-vdo reads it"
+        }
+        Some("integrity") => "dm-integrity is not read here; a Linux kernel with dm-integrity reads it",
+        _ => return format!("its type, {name}, is not known here; perhaps a newer version knows it"),
+    }
+    .to_owned()
 }
 
 pub(super) fn healths(members: &[Member]) -> Vec<Health> {

@@ -127,11 +127,11 @@ impl Part {
 }
 
 /// The part of a layout that is in use.
-struct Used {
-    layout: Box<dyn Layout>,
-    size: u64,
+pub(super) struct Used {
+    pub(super) layout: Box<dyn Layout>,
+    pub(super) size: u64,
     /// Parity was made up to this byte of the members.
-    parity_up_to: u64,
+    pub(super) parity_up_to: u64,
 }
 
 impl Layout for Used {

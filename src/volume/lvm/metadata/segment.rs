@@ -100,7 +100,7 @@ pub(in crate::lvm) enum SegmentKind {
     /// A volume whose newest blocks are on another one.
     Writecache { cache: usize, origin: usize, block: u64 },
     /// Says that one volume holds what another one was.
-    Snapshot { origin: usize, store: usize, chunk: u64, is_merging: bool },
+    Snapshot { origin: usize, store: usize, is_merging: bool },
     /// Nothing but errors, or nothing but zeros.
     Virtual(&'static str),
     /// One that is not understood.
@@ -306,12 +306,7 @@ impl Reader<'_> {
     fn snapshot(&self) -> Result<SegmentKind, String> {
         let is_merging = self.section.value("merging_store").is_some();
         let store = self.logical(if is_merging { "merging_store" } else { "cow_store" })?;
-        Ok(SegmentKind::Snapshot {
-            origin: self.logical("origin")?,
-            store,
-            chunk: self.sectors("chunk_size")?,
-            is_merging,
-        })
+        Ok(SegmentKind::Snapshot { origin: self.logical("origin")?, store, is_merging })
     }
 
     fn single_cache(&self) -> Result<Option<SingleCache>, String> {
