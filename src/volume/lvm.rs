@@ -20,6 +20,7 @@ mod label;
 mod member;
 mod metadata;
 mod mirror;
+mod pool;
 mod raid;
 mod reshape;
 mod roles;
