@@ -1,8 +1,12 @@
 //! What the targets of Linux' device mapper write on disks: LVM2 puts its volumes together of these.
 
+#[allow(dead_code, reason = "what the volume groups use of it is theirs to say")]
+pub(crate) mod cache;
 mod persistent;
 #[allow(dead_code, reason = "what the volume groups use of it is theirs to say")]
 pub(crate) mod thin;
+#[allow(dead_code, reason = "what the volume groups use of it is theirs to say")]
+pub(crate) mod writecache;
 
 #[cfg(test)]
 #[path = "../../tests/readers/fixtures.rs"]
