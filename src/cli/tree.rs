@@ -65,8 +65,8 @@ impl<'a> Drawing<'a> {
                 branches.extend(self.parts(number, depth));
                 continue;
             }
-            let role = [member.state.as_str(), member.role.as_str()].join(" ");
-            let text = format!("{} of {}", role.trim(), title(group));
+            let role = if member.role.is_empty() { String::new() } else { format!(" ({})", printable(&member.role)) };
+            let text = format!("{}{role} in {}", member.state, title(group));
             let below = if self.drawn.insert(number) { self.group(number, group, depth) } else { Vec::new() };
             let text = if below.is_empty() { format!("{text} (see above)") } else { text };
             branches.push(Branch { text, below });
@@ -78,7 +78,7 @@ impl<'a> Drawing<'a> {
     fn group(&mut self, number: usize, group: &GroupReport, depth: usize) -> Vec<Branch> {
         let missing = group.members.iter().filter(|member| member.position.is_none());
         let missing = missing.map(|member| Branch {
-            text: format!("missing: {} {}", printable(&member.role), member.uuid.as_deref().unwrap_or_default()),
+            text: format!("missing: {}  {}", printable(&member.role), member.uuid.as_deref().unwrap_or_default()),
             below: Vec::new(),
         });
         let mut branches: Vec<_> = missing.collect();
@@ -195,12 +195,12 @@ mod tests {
         let expected = "\
 disk 0  1.0 TiB  no table  image0
 └─ 0:1  1.0 GiB  Linux LVM
-   └─ active of LVM2 volume group vg0  [partial]
-      ├─ missing:  uuid-2
+   └─ active in LVM2 volume group vg0  [partial]
+      ├─ missing:   uuid-2
       ├─ vg0/home  1.0 GiB  linear  xfs 'home'  readable
       └─ vg0/home_rimage_0  1.0 GiB  linear  (RAID image)
 disk 1  1.0 TiB  no table  image1
-└─ active of LVM2 volume group vg0  [partial] (see above)
+└─ active in LVM2 volume group vg0  [partial] (see above)
 note: one is missing";
         assert_eq!(text(&report()), expected);
     }

@@ -2,11 +2,16 @@
 
 #[allow(dead_code, reason = "what the volume groups use of it is theirs to say")]
 pub(crate) mod cache;
+pub(crate) mod mirror_log;
 mod persistent;
+pub(crate) mod raid;
+mod snapshot;
 #[allow(dead_code, reason = "what the volume groups use of it is theirs to say")]
 pub(crate) mod thin;
 #[allow(dead_code, reason = "what the volume groups use of it is theirs to say")]
 pub(crate) mod writecache;
+
+pub use snapshot::Snapshot;
 
 #[cfg(test)]
 #[path = "../../tests/readers/fixtures.rs"]

@@ -12,14 +12,20 @@ use std::sync::Arc;
 mod area;
 mod build;
 mod crc;
+mod geometry;
 mod group;
 mod health;
 mod id;
 mod label;
 mod member;
 mod metadata;
+mod mirror;
+mod pool;
+mod raid;
+mod reshape;
 mod roles;
 mod sets;
+mod snapshot;
 mod text;
 
 /// The manager of LVM2 volume groups.

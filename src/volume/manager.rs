@@ -130,6 +130,11 @@ pub trait VolumeManager: Send + Sync {
     /// What users call it.
     fn name(&self) -> &'static str;
 
+    /// Whether its volumes are partitions: parts of one device, which are numbered.
+    fn is_partition_table(&self) -> bool {
+        false
+    }
+
     /// Whether the device belongs to this manager, and to which set.
     ///
     /// # Errors

@@ -9,12 +9,21 @@ use std::sync::Arc;
 
 mod array;
 mod bad_blocks;
+#[cfg(test)]
+mod container_fixtures;
+mod containers;
+mod ddf;
 mod geometry;
+mod imsm;
 mod legs;
 mod members;
+mod reshape;
 mod superblock;
 mod superblock_090;
 mod superblock_1;
+
+pub use ddf::Ddf;
+pub use imsm::Imsm;
 
 /// The manager of Linux md arrays.
 pub struct Md;
@@ -78,3 +87,6 @@ fn is_complete(members: &[(usize, Superblock)]) -> bool {
     let is_there = |role: &Role| members.iter().any(|(_, superblock)| superblock.role() == *role);
     youngest.roles.iter().filter(|role| matches!(role, Role::Active(_) | Role::Journal)).all(is_there)
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,6 +5,7 @@ use super::label::SECTOR;
 use super::text::{Section, Value};
 use std::collections::{HashMap, HashSet};
 
+mod overlap;
 mod segment;
 
 pub(super) use segment::{Part, PartOf, RaidImage, Segment, SegmentKind};
@@ -52,6 +53,10 @@ pub(super) struct Logical {
     pub(super) id: Option<Id>,
     /// Whether users see it as a device.
     pub(super) is_visible: bool,
+    /// Whether it holds nothing that its RAID could use, as that is to fill it anew.
+    pub(super) is_to_be_rebuilt: bool,
+    /// Whether its RAID may write it later than others, and reads it last.
+    pub(super) is_write_mostly: bool,
     /// Its segments in their order, without gaps; or why nothing can be made of it.
     pub(super) segments: Result<Vec<Segment>, String>,
 }
@@ -95,6 +100,7 @@ impl VolumeGroup {
         let mut names = Names::default();
         group.read_physical(section, &mut names)?;
         group.read_logical(section, &mut names)?;
+        overlap::refuse(&group.physical, &mut group.logical);
         Ok(group)
     }
 
@@ -132,10 +138,15 @@ impl VolumeGroup {
             let count = segments.as_ref().map_or(0, Vec::len);
             segments_left = segments_left.saturating_sub(count);
             let flags = flags(section, "status", segment::KNOWN_STATUS);
-            let is_visible = flags.iter().flatten().any(|flag| flag == "VISIBLE");
-            let segments = flags.and(segments);
-            let id = identity(section).ok();
-            self.logical.push(Logical { name: name.to_owned(), id, is_visible, segments });
+            let has = |name: &str| flags.iter().flatten().any(|flag| flag == name);
+            self.logical.push(Logical {
+                name: name.to_owned(),
+                id: identity(section).ok(),
+                is_visible: has("VISIBLE"),
+                is_to_be_rebuilt: has("REBUILD"),
+                is_write_mostly: has("WRITEMOSTLY"),
+                segments: flags.and(segments),
+            });
         }
         Ok(())
     }
@@ -234,6 +245,3 @@ fn identity(section: &Section<'_>) -> Result<Id, String> {
     let text = section.text("id").ok_or_else(|| "it has no id".to_owned())?;
     Id::parse(text.as_bytes()).ok_or_else(|| format!("its id is \"{text}\""))
 }
-
-#[cfg(test)]
-mod tests;

@@ -2,6 +2,9 @@ mod corpus;
 #[path = "../../../tests/readers/file_disk.rs"]
 #[allow(dead_code, reason = "not all of it is used for every format")]
 mod file_disk;
+mod fixtures;
+mod groups;
+mod made;
 #[path = "../../../tests/readers/fixtures.rs"]
 #[allow(dead_code, reason = "not all of it is used for every format")]
-mod fixtures_of_all;
+mod packed;

@@ -166,3 +166,6 @@ impl Layout for Copies {
         Ok(Piece { length: left, source: Source::Copies(places) })
     }
 }
+
+#[cfg(test)]
+mod tests;

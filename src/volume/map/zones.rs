@@ -104,3 +104,6 @@ impl Layout for Zones {
         Ok(Piece { length: left, source: Source::Copies(vec![place]) })
     }
 }
+
+#[cfg(test)]
+mod tests;

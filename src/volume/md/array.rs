@@ -1,9 +1,11 @@
 //! An array, put together of its members.
 
+use super::containers::Used;
 use super::geometry::{Geometry, Level};
 use super::legs::{Legs, Side};
 use super::members::{Candidate, Members, Seat};
-use super::superblock::Superblock;
+use super::reshape::{self, Reshaped};
+use super::superblock::{Reshape, Superblock};
 use crate::map::{Faults, Layout, Leg, Map, Source};
 use crate::{Error, Group, Health, Purpose, Volume, VolumeKind};
 use block::{BlockSize, MemoryDisk, ReadAt};
@@ -60,21 +62,90 @@ fn volume(
 ) -> Result<Volume, Error> {
     let superblock = &members.freshest;
     let geometry = &superblock.geometry;
-    if superblock.extras.has_journal {
+    if superblock.extras.has_journal && members.journal.is_some() {
         return Err(Error::Damaged("its writes go through a journal, which is not read here".to_owned()));
     }
-    if superblock.reshape.is_some() {
-        return Err(Error::Damaged("it is being reshaped, which is not read here".to_owned()));
-    }
+    let (layout, all, health) = match superblock.reshape {
+        None => at_rest(members, legs)?,
+        Some(reshape) => being_reshaped(members, reshape, legs)?,
+    };
+    let layout: Box<dyn Layout> = match parity_known_to(superblock) {
+        Some(parity_up_to) => Box::new(Used { size: layout.size(), layout, parity_up_to }),
+        None => layout,
+    };
+    let kind = VolumeKind::Layout(geometry.description());
+    let mut volume = Volume::new("", kind, block_size, Arc::new(Map::new(layout, all, faults)));
+    volume.uuid = Some(superblock.uuid());
+    volume.health = health;
+    volume.notices = notices(superblock, health);
+    Ok(volume)
+}
+
+/// An array, what it is read from, and what of it can be read.
+type Put = (Box<dyn Layout>, Vec<Leg>, Health);
+
+fn at_rest(members: &Members<'_>, legs: &mut Legs<'_>) -> Result<Put, Error> {
+    let geometry = &members.freshest.geometry;
     let seats = in_reading_order(geometry, &members.seats);
     let all: Vec<Leg> = seats.iter().map(|(role, seat)| legs.leg(*role, *seat, Side::Before)).collect();
     let layout = layout(geometry, &all)?;
     let health = health(layout.as_ref(), geometry, &members.seats, &all);
-    let map = Map::new(layout, all, faults);
-    let mut volume = Volume::new("", VolumeKind::Layout(geometry.description()), block_size, Arc::new(map));
-    volume.uuid = Some(superblock.uuid());
-    volume.health = health;
-    Ok(volume)
+    Ok((layout, all, health))
+}
+
+/// Members are there twice: as they were, and as they will be.
+fn being_reshaped(members: &Members<'_>, reshape: Reshape, legs: &mut Legs<'_>) -> Result<Put, Error> {
+    let superblock = &members.freshest;
+    reshape::check(superblock, &reshape, &members.seats)?;
+    let mut half = |geometry: &Geometry, side| {
+        let count = usize::try_from(geometry.members).unwrap_or(usize::MAX);
+        let seats = members.seats.get(..count).unwrap_or_default();
+        let all: Vec<Leg> = seats.iter().enumerate().map(|(role, seat)| legs.leg(role, *seat, side)).collect();
+        let layout = layout(geometry, &all)?;
+        let health = health(layout.as_ref(), geometry, seats, &all);
+        Ok::<Put, Error>((layout, all, health))
+    };
+    let (before, mut all, health_before) = half(&superblock.geometry, Side::Before)?;
+    let (after, mut more, health_after) = half(&reshape.geometry, Side::After)?;
+    all.append(&mut more);
+    let layout = Reshaped::new(superblock, reshape, before, after)?;
+    Ok((Box::new(layout), all, health_before.max(health_after)))
+}
+
+/// The byte of each member up to which parity is known to be right, when a resync that was under way says so.
+///
+/// Of an array that was in use nothing is known, and nearly everything is right: only what was being written at that moment
+/// is not. Linux, forced to start such an array without a member, relies on all of its parity.
+fn parity_known_to(superblock: &Superblock) -> Option<u64> {
+    superblock.in_sync_to.filter(|known| *known > 0 && superblock.geometry.level.parities() > 0)
+}
+
+/// What users should know of the array as a whole.
+fn notices(superblock: &Superblock, health: Health) -> Vec<String> {
+    let mut notices = Vec::new();
+    let level = superblock.geometry.level;
+    if let Some(reshape) = superblock.reshape {
+        let to = reshape.geometry.description();
+        notices.push(format!(
+            "it is being reshaped to {to}, and is read as it lies, on both sides of byte {}",
+            reshape.position
+        ));
+    }
+    match superblock.in_sync_to.filter(|_| level.parities() > 0 && health != Health::Whole) {
+        Some(0) => notices.push(format!(
+            "it was in use, and a member is missing: what was being written at that moment may be wrong where it is computed \
+             from parity (the write hole of {})",
+            level.name()
+        )),
+        Some(known) => notices.push(format!(
+            "its parity was being made anew, and is used only for the first {known} bytes of each member, where that was done"
+        )),
+        None => {}
+    }
+    if superblock.geometry.level == Level::Raid0 && superblock.geometry.layout.is_none() && health == Health::Partial {
+        notices.push("the member that is missing is taken for as large as the others".to_owned());
+    }
+    notices
 }
 
 /// Roles in the order of the map's members: a mirror is read from the first that is there, and those that its owner wanted

@@ -2,7 +2,7 @@
 //! DDF and IMSM, which name the same layouts in other words.
 
 use crate::Error;
-use crate::map::{Layout, Linear, Place, Segment, Source, Striped};
+use crate::map::{Copies, Layout, Linear, Mirror, Parity, Place, Raid10, Rotation, Segment, Striped, ZoneOrder, Zones};
 
 /// How an array keeps its data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,10 +72,6 @@ impl Level {
     }
 }
 
-/// `RAID0_ORIG_LAYOUT` and `RAID0_ALT_MULTIZONE_LAYOUT` (Linux `drivers/md/raid0.h`).
-const RAID0_ORIGINAL: u32 = 1;
-const RAID0_ALTERNATE: u32 = 2;
-
 /// How the bytes of an array lie on its members, whose data all begin at 0 here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Geometry {
@@ -102,7 +98,7 @@ impl Geometry {
         match self.level {
             Level::Linear => Ok(self.linear(data)),
             Level::Raid0 => self.striped(data),
-            Level::Raid1 => Ok(self.mirror()),
+            Level::Raid1 => Ok(Box::new(Mirror::new(data.len(), self.component))),
             Level::Raid4 | Level::Raid5 | Level::Raid6 => self.parity(),
             Level::Raid10 => self.copies(),
         }
@@ -144,36 +140,56 @@ impl Geometry {
                 .map(|striped| -> Box<dyn Layout> { Box::new(striped) })
                 .ok_or_else(|| self.wrong("the size of its chunks"));
         }
-        match self.layout {
-            Some(RAID0_ORIGINAL | RAID0_ALTERNATE) => Err(self.wrong("the size of its members")),
-            Some(other) => Err(Error::Damaged(format!("RAID 0 has no layout {other}"))),
-            None => Err(Error::Damaged(
-                "its members differ in size, and it is not recorded in which of two ways that was used: by Linux before 3.14 \
-                 or since (mdadm --update=layout-original or layout-alternate records it)"
+        let zones = |order| Zones::new(&data, self.chunk, order).ok_or_else(|| self.wrong("the size of its chunks"));
+        let order = self.layout.and_then(ZoneOrder::from_md);
+        let layout = zones(order.unwrap_or(ZoneOrder::Original))?;
+        if order.is_none() && layout.order_matters() {
+            return Err(Error::Damaged(
+                "its members differ in size, and it is not recorded in which of two ways they are used, that of Linux before 3.14 \
+                 or that since then (mdadm --assemble --update=layout-original or layout-alternate records it)"
                     .to_owned(),
-            )),
+            ));
         }
+        Ok(Box::new(layout))
     }
 
-    fn mirror(&self) -> Box<dyn Layout> {
-        let members = usize::try_from(self.members).unwrap_or(usize::MAX);
-        let places = (0..members).map(|member| Place { member, offset: 0 }).collect();
-        Box::new(Linear::new(vec![Segment { bytes: self.component, source: Source::Copies(places) }]))
+    fn rotation(&self) -> Option<Rotation> {
+        let level = match self.level {
+            Level::Raid4 => 4,
+            Level::Raid5 => 5,
+            Level::Raid6 => 6,
+            Level::Linear | Level::Raid0 | Level::Raid1 | Level::Raid10 => return None,
+        };
+        Rotation::from_md(level, self.layout?)
     }
 
     fn parity(&self) -> Result<Box<dyn Layout>, Error> {
-        Err(self.wrong("the layout"))
+        let rotation = self.rotation().ok_or_else(|| self.unknown_layout())?;
+        let data = self.members.checked_sub(rotation.parities());
+        let size = data.and_then(|data| self.whole_chunks(self.component).checked_mul(data));
+        let parity = size.and_then(|size| Parity::new(rotation, self.members, self.chunk, size));
+        let parity = parity.ok_or_else(|| self.wrong("the number of its members or the size of its chunks"))?;
+        Ok(Box::new(parity))
     }
 
     fn copies(&self) -> Result<Box<dyn Layout>, Error> {
-        Err(self.wrong("the layout"))
+        let way = self.layout.and_then(Raid10::from_md).ok_or_else(|| self.unknown_layout())?;
+        let sizes = way.stride_and_size(self.members, self.chunk, self.component);
+        let copies = sizes.and_then(|(stride, size)| Copies::new(way, self.members, self.chunk, stride, size));
+        let copies = copies.ok_or_else(|| self.wrong("the number of its members or the size of its chunks"))?;
+        Ok(Box::new(copies))
+    }
+
+    fn unknown_layout(&self) -> Error {
+        let layout = self.layout.unwrap_or_default();
+        Error::Damaged(format!("{} has no layout {layout:#x} that is known here", self.level.name()))
     }
 
     /// It in words: `RAID 5 of 3, left-symmetric, chunks of 64 KiB`.
     pub(crate) fn description(&self) -> String {
         let mut text = format!("{} of {}", self.level.name(), self.members);
         let layout = match (self.level, self.layout) {
-            (Level::Raid5 | Level::Raid6, Some(layout)) => rotation_name(layout).map(str::to_owned),
+            (Level::Raid5 | Level::Raid6, _) => self.rotation().map(|rotation| rotation.name().to_owned()),
             (Level::Raid10, Some(layout)) => Some(copies_name(layout)),
             _ => None,
         };
@@ -193,27 +209,6 @@ fn chunk_size(bytes: u64) -> String {
     match (bytes.checked_rem(1024), bytes.checked_div(1024)) {
         (Some(0), Some(kibibytes)) => format!("{kibibytes} KiB"),
         _ => format!("{bytes} bytes"),
-    }
-}
-
-/// What `mdadm` calls the layouts of RAID 5 and 6.
-const fn rotation_name(layout: u32) -> Option<&'static str> {
-    match layout {
-        0 => Some("left-asymmetric"),
-        1 => Some("right-asymmetric"),
-        2 => Some("left-symmetric"),
-        3 => Some("right-symmetric"),
-        4 => Some("parity-first"),
-        5 => Some("parity-last"),
-        8 => Some("ddf-zero-restart"),
-        9 => Some("ddf-N-restart"),
-        10 => Some("ddf-N-continue"),
-        16 => Some("left-asymmetric-6"),
-        17 => Some("right-asymmetric-6"),
-        18 => Some("left-symmetric-6"),
-        19 => Some("right-symmetric-6"),
-        20 => Some("parity-first-6"),
-        _ => None,
     }
 }
 
