@@ -23,5 +23,5 @@ pub use kind::VolumeKind;
 pub use lvm::Lvm;
 pub use manager::{Error, Group, Health, Member, MemberState, Membership, Set, VolumeManager, sets_of_one};
 pub use mbr::Mbr;
-pub use md::{Imsm, Md};
+pub use md::{Ddf, Imsm, Md};
 pub use scan::{Node, Scan, Table, scan};

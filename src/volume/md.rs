@@ -9,7 +9,10 @@ use std::sync::Arc;
 
 mod array;
 mod bad_blocks;
+#[cfg(test)]
+mod container_fixtures;
 mod containers;
+mod ddf;
 mod geometry;
 mod imsm;
 mod legs;
@@ -19,6 +22,7 @@ mod superblock;
 mod superblock_090;
 mod superblock_1;
 
+pub use ddf::Ddf;
 pub use imsm::Imsm;
 
 /// The manager of Linux md arrays.

@@ -2,7 +2,7 @@
 
 use crate::lvm::Lvm;
 use crate::map::Faults;
-use crate::md::{Imsm, Md};
+use crate::md::{Ddf, Imsm, Md};
 use crate::{
     Device, Gpt, Group, Health, Mbr, Member, MemberState, Membership, Purpose, Set, Volume, VolumeKind, VolumeManager,
 };
@@ -84,7 +84,7 @@ impl Scan {
 
 /// In the order in which they are asked: a member of a mirror looks like what is in it, and a logical volume manager does not
 /// touch disks with partitions.
-const MANAGERS: [&dyn VolumeManager; 5] = [&Md, &Imsm, &Gpt, &Mbr, &Lvm];
+const MANAGERS: [&dyn VolumeManager; 6] = [&Md, &Imsm, &Ddf, &Gpt, &Mbr, &Lvm];
 /// How many groups lie over one another at most.
 const DEPTH_MAX: usize = 8;
 /// How many disks and volumes are looked at, at most.
@@ -313,11 +313,18 @@ impl Scanner {
         let own = |group: &Group| {
             let uuid = group.uuid.as_deref().unwrap_or_default();
             let short: String = uuid.chars().filter(char::is_ascii_alphanumeric).take(8).collect();
-            (group.kind.clone(), group.name.clone().unwrap_or_else(|| short.clone()), short)
+            // Names of arrays and of volume groups do not stand in each other's way.
+            let family = group.kind.split(' ').next().unwrap_or_default().to_owned();
+            (family, group.name.clone().unwrap_or_else(|| short.clone()), short)
         };
         let own: Vec<_> = self.scan.groups.iter().map(own).collect();
-        let shared = |name: &String| own.iter().filter(|(_, other, _)| other == name).count() > 1;
-        own.iter().map(|(_, name, short)| if shared(name) { format!("{name}-{short}") } else { name.clone() }).collect()
+        let shared = |family: &String, name: &String| {
+            own.iter().filter(|(other, of, _)| other == family && of == name).count() > 1
+        };
+        let label = |(family, name, short): &(String, String, String)| {
+            if shared(family, name) { format!("{name}-{short}") } else { name.clone() }
+        };
+        own.iter().map(label).collect()
     }
 
     fn position(&self, number: usize, labels: &[String]) -> String {

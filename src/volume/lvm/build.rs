@@ -3,6 +3,8 @@
 use super::group::Disk;
 use super::health::{of_pieces, of_redundant};
 use super::metadata::{Logical, Part, PartOf, Segment as LvmSegment, SegmentKind, VolumeGroup};
+use super::pool::{self, Opened, Thin};
+use super::raid::{Text, data_images};
 use super::snapshot::{self, Snapshot};
 use crate::Health;
 use crate::map::{Faults, Layout, Leg, Linear, Map, Place, Segment, Source, Striped};
@@ -43,6 +45,7 @@ enum State {
 }
 
 /// Something that a segment is made of.
+#[derive(Clone)]
 pub(super) struct Member {
     pub(super) leg: Leg,
     pub(super) health: Health,
@@ -57,6 +60,10 @@ pub(super) struct Builder<'a> {
     depth: usize,
     /// Snapshots by the volume that holds what was saved, and by the origin when they are being merged into it.
     snapshots: HashMap<usize, Snapshot>,
+    /// Thin pools that were opened.
+    pub(super) pools: HashMap<usize, Result<Opened, Failure>>,
+    /// Numbers that thin volumes have instead of their own.
+    merged: HashMap<usize, u64>,
 }
 
 impl From<String> for Failure {
@@ -68,14 +75,26 @@ impl From<String> for Failure {
 impl<'a> Builder<'a> {
     pub(super) fn new(group: &'a VolumeGroup, disks: &'a [Disk], faults: &'a Arc<Faults>) -> Self {
         let states = vec![State::Untouched; group.logical.len()];
-        Self { group, disks, faults, states, depth: 0, snapshots: snapshot::all(group) }
+        Self {
+            group,
+            disks,
+            faults,
+            states,
+            depth: 0,
+            snapshots: snapshot::all(group),
+            pools: HashMap::new(),
+            merged: pool::merged(group),
+        }
     }
 
     /// A volume for the list: one that cannot be had is there, and cannot be read.
     pub(super) fn listed(&mut self, number: usize) -> Built {
         let seen = match self.snapshots.get(&number).copied() {
             Some(snapshot) => self.snapshot(snapshot),
-            None => self.volume(number),
+            None => match self.merged.get(&number).copied() {
+                Some(device) => self.merged_into(number, device),
+                None => self.volume(number),
+            },
         };
         let failure = match seen {
             Ok(built) => return built,
@@ -168,6 +187,17 @@ impl<'a> Builder<'a> {
         Ok(Built { data: Arc::new(data), health: of_pieces(&health), words: joined(&words), refused, notices })
     }
 
+    /// A thin volume that a snapshot is being merged into.
+    fn merged_into(&mut self, number: usize, device: u64) -> Result<Built, Failure> {
+        let group = self.group;
+        let segments = group.logical.get(number).and_then(|volume| volume.segments.as_deref().ok());
+        let Some([LvmSegment { kind: SegmentKind::Thin(thin), extents, .. }]) = segments else {
+            return Err(Failure::from("a thin snapshot is being merged into it, and it is no thin volume".to_owned()));
+        };
+        let bytes = self.bytes(*extents)?;
+        self.thin(Thin { device, ..*thin }, bytes)
+    }
+
     /// One segment as something of its own.
     fn segment(&mut self, kind: &SegmentKind, extents: u64) -> Result<Built, Failure> {
         let bytes = self.bytes(extents)?;
@@ -177,26 +207,25 @@ impl<'a> Builder<'a> {
                 let columns = u64::try_from(members.len()).unwrap_or(u64::MAX);
                 let layout = Striped::new(columns, *chunk, bytes).ok_or_else(|| "stripes of no size".to_owned())?;
                 let health = of_redundant(&healths(&members), 0);
-                Ok(self.mapped(layout, members, health, format!("striped over {columns}, {}", size(*chunk))))
+                Ok(self.mapped(Box::new(layout), members, health, format!("striped over {columns}, {}", size(*chunk))))
             }
             SegmentKind::Mirror { .. } => self.mirror(kind, extents),
-            SegmentKind::Raid { level, chunk, images, .. } => {
-                self.raid(&super::raid::Text { level, chunk: *chunk, images, bytes })
+            SegmentKind::Raid { level, chunk, reserve, images } => {
+                let reserve = data_images(level, images.len()).checked_mul(*reserve);
+                let extents = reserve.and_then(|reserve| extents.checked_sub(reserve));
+                let extents = extents.ok_or_else(|| "it is smaller than what is kept free in it".to_owned())?;
+                self.raid(&Text { level, chunk: *chunk, images, bytes: self.bytes(extents)? })
             }
+            SegmentKind::ThinPool { metadata, data, chunk, .. } => self.thin_pool(*data, *metadata, *chunk),
+            SegmentKind::Thin(thin) => self.thin(*thin, bytes),
             SegmentKind::Unknown(name) => Err(Failure::from(unknown(name))),
             kind => Err(format!("volumes of type {} cannot be read here yet", kind.word()).into()),
         }
     }
 
-    pub(super) fn mapped(
-        &self,
-        layout: impl Layout + 'static,
-        members: Vec<Member>,
-        health: Health,
-        words: String,
-    ) -> Built {
+    pub(super) fn mapped(&self, layout: Box<dyn Layout>, members: Vec<Member>, health: Health, words: String) -> Built {
         let legs = members.into_iter().map(|member| member.leg).collect();
-        let data = Map::new(Box::new(layout), legs, self.faults);
+        let data = Map::new(layout, legs, self.faults);
         Built { data: Arc::new(data), health, words, refused: None, notices: Vec::new() }
     }
 

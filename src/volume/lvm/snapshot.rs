@@ -44,6 +44,6 @@ impl Builder<'_> {
         debug_assert_eq!(layout.size(), bytes, "a snapshot is as large as its origin");
         let members = vec![origin, store];
         let health = of_pieces(&healths(&members));
-        Ok(self.mapped(layout, members, health, words))
+        Ok(self.mapped(Box::new(layout), members, health, words))
     }
 }

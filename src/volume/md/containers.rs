@@ -4,8 +4,25 @@ use crate::map::{self, Excluded, Faults, Layout, Linear, Piece, Segment, Source}
 use crate::md::geometry::{Geometry, Level};
 use crate::{Error, Health, Purpose, Volume, VolumeKind};
 use block::{BlockSize, ReadAt, ReadError, Slice};
+use sha1::{Digest, Sha1};
 use std::ops::Range;
 use std::sync::Arc;
+
+/// What is told of an array with parity that is degraded and was not shut down.
+pub(super) const DIRTY: &str = "it was not shut down and a disk is missing: where it was being written to, what that disk \
+                                held may be out of date";
+
+/// The UUID that mdadm makes up where metadata has none: of a hash of what the metadata does have.
+pub(super) fn sha1_uuid(parts: &[&[u8]]) -> String {
+    let mut hash = Sha1::new();
+    for part in parts {
+        hash.update(part);
+    }
+    let digest = hash.finalize();
+    let (words, _) = digest.as_chunks::<4>();
+    let words: Vec<_> = words.iter().take(4).map(|word| format!("{:08x}", u32::from_le_bytes(*word))).collect();
+    words.join(":")
+}
 
 /// An array that has no metadata of its own on its members.
 #[derive(Clone, Debug)]

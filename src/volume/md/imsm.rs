@@ -5,11 +5,10 @@
 
 use self::mpb::{Migration, Mpb, RaidVolume};
 use crate::map::Faults;
-use crate::md::containers::{Array, Part, refused};
+use crate::md::containers::{Array, DIRTY, Part, refused, sha1_uuid};
 use crate::md::geometry::{Geometry, Level};
 use crate::{Device, Error, Group, Health, Member, MemberState, Membership, Set, Volume, VolumeManager};
 use block::BlockSize;
-use sha1::{Digest, Sha1};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -26,9 +25,6 @@ const UNKNOWN_ORDER: &str = "its metadata knows disks by serial numbers, which c
 const LEFT_ASYMMETRIC: u32 = 0;
 const NEAR_2: u32 = 0x102;
 const FINISH: &str = "let the system that it belongs to finish that, or take a recovery point from before";
-const DIRTY: &str = "it was not shut down and a disk is missing: where it was being written to, what that disk held may be \
-                     out of date";
-
 /// The disks of a container, told apart.
 struct Container<'a> {
     devices: &'a [&'a Device],
@@ -215,18 +211,12 @@ impl<'a> Container<'a> {
 
     /// The UUID that mdadm makes up for the container, or a volume of it (`uuid_from_super_imsm`).
     fn uuid(&self, volume: Option<usize>) -> String {
-        let mut hash = Sha1::new();
-        hash.update(mpb::SIGNATURE);
-        hash.update(self.mpb.original_family.to_le_bytes());
+        let family = self.mpb.original_family.to_le_bytes();
         let record = volume.and_then(|number| Some((u32::try_from(number).ok()?, self.mpb.volumes.get(number)?)));
-        if let Some((number, record)) = record {
-            hash.update(number.to_le_bytes());
-            hash.update(record.raw_name);
+        match record {
+            Some((number, record)) => sha1_uuid(&[mpb::SIGNATURE, &family, &number.to_le_bytes(), &record.raw_name]),
+            None => sha1_uuid(&[mpb::SIGNATURE, &family]),
         }
-        let digest = hash.finalize();
-        let (words, _) = digest.as_chunks::<4>();
-        let words: Vec<_> = words.iter().take(4).map(|word| format!("{:08x}", u32::from_le_bytes(*word))).collect();
-        words.join(":")
     }
 }
 
@@ -236,7 +226,9 @@ impl<'a> Container<'a> {
 /// In words: why it cannot be read.
 fn array(record: &RaidVolume) -> Result<Array, String> {
     match record.migration {
-        Some(Migration::General) => return Err(format!("it is being changed to another level or number of disks; {FINISH}")),
+        Some(Migration::General) => {
+            return Err(format!("it is being changed to another level or number of disks; {FINISH}"));
+        }
         Some(Migration::StateChange | Migration::Other(_)) => return Err(format!("it is being changed; {FINISH}")),
         Some(Migration::Initialize | Migration::Rebuild | Migration::Verify | Migration::Repair) | None => {}
     }

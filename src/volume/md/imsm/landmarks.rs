@@ -149,6 +149,67 @@ fn ext(finder: &Finder<'_>, region: &Range<u64>, found: &mut Vec<Landmark>) {
             found.push(landmark(offset, group));
         }
     }
+    inodes(finder, region, &superblock, found);
+}
+
+/// The inodes of the first block group, in steps of a block: their checksums are made of their numbers (Linux
+/// `ext4_inode_csum`).
+fn inodes(finder: &Finder<'_>, region: &Range<u64>, superblock: &[u8], found: &mut Vec<Landmark>) {
+    const METADATA_CSUM: u32 = 0x400;
+    const CSUM_SEED: u32 = 0x2000;
+    const IS_64BIT: u32 = 0x80;
+    const STEP: u64 = 4096;
+    let log = u32_at(superblock, 24).unwrap_or(0);
+    let first_block = u32_at(superblock, 20).unwrap_or(0);
+    let block = 1024_u64 << log.min(6);
+    let has_checksums = u32_at(superblock, 100).is_some_and(|features| features & METADATA_CSUM != 0);
+    let seed = match u32_at(superblock, 96) {
+        Some(features) if features & CSUM_SEED != 0 => u32_at(superblock, 0x270).map(|seed| !seed),
+        _ => superblock.get(104..120).map(crc32c::crc32c),
+    };
+    let inode_bytes = u16_at(superblock, 88).map_or(0, u64::from);
+    let (Some(seed), Some(per_group), true) = (seed, u32_at(superblock, 40), has_checksums && inode_bytes >= 128) else {
+        return;
+    };
+    let descriptors = u64::from(first_block).saturating_add(1).saturating_mul(block).saturating_add(region.start);
+    let is_descriptor = move |bytes: &[u8]| {
+        let (before, after) = (bytes.get(..30).unwrap_or_default(), bytes.get(32..).unwrap_or_default());
+        let sum = crc32c::crc32c_append(seed, &0_u32.to_le_bytes());
+        let sum = [before, &[0, 0], after].into_iter().fold(sum, crc32c::crc32c_append);
+        u16_at(bytes, 30).map(u32::from) == Some(!sum & 0xFFFF)
+    };
+    let descriptor_bytes = match u32_at(superblock, 96) {
+        Some(features) if features & IS_64BIT != 0 => u16_at(superblock, 254).map_or(32, usize::from),
+        _ => 32,
+    };
+    let Some(group) = one(finder, descriptors, descriptor_bytes.min(SECTOR), is_descriptor) else { return };
+    let table = u32_at(&group, 8).map_or(0, u64::from).saturating_mul(block).saturating_add(region.start);
+    let length = usize::try_from(inode_bytes).unwrap_or(usize::MAX);
+    let count = u64::from(per_group).saturating_mul(inode_bytes).div_ceil(STEP).min(GROUPS_MAX);
+    for step in 0..count {
+        let offset = step.saturating_mul(STEP);
+        let number = offset.checked_div(inode_bytes).and_then(|index| u32::try_from(index.checked_add(1)?).ok());
+        let Some(number) = number else { break };
+        let is_it = move |inode: &[u8]| is_inode(inode, number, seed);
+        found.push(Landmark::new(table.saturating_add(offset), length, is_it));
+    }
+}
+
+/// Whether this is the inode with this number; `seed` is the checksum of the file system's UUID.
+fn is_inode(inode: &[u8], number: u32, seed: u32) -> bool {
+    let sum = || {
+        let has_high = inode.len() > 128 && u16_at(inode, 128)? >= 4;
+        let stored = u32::from(u16_at(inode, 124)?) | if has_high { u32::from(u16_at(inode, 130)?) << 16 } else { 0 };
+        let mut blank = inode.to_vec();
+        blank.get_mut(124..126)?.fill(0);
+        if has_high {
+            blank.get_mut(130..132)?.fill(0);
+        }
+        let sum = crc32c::crc32c_append(seed, &number.to_le_bytes());
+        let sum = !crc32c::crc32c_append(crc32c::crc32c_append(sum, inode.get(100..104)?), &blank);
+        Some(stored == if has_high { sum } else { sum & 0xFFFF })
+    };
+    u16_at(inode, 0).is_some_and(|mode| mode != 0) && sum() == Some(true)
 }
 
 /// The headers of XFS' allocation groups: each knows its number (Linux `struct xfs_agf`).
@@ -193,14 +254,39 @@ fn ntfs(finder: &Finder<'_>, region: &Range<u64>, found: &mut Vec<Landmark>) {
     let per_cluster = if *per_cluster > 0x80 { 1_u64.checked_shl(power(*per_cluster)) } else { Some((*per_cluster).into()) };
     let cluster = per_cluster.map(|sectors| sectors.saturating_mul(sector)).unwrap_or(0);
     let record_bytes = if *record > 0x80 { 1_u64.checked_shl(power(*record)).unwrap_or(0) } else { cluster };
-    for number in 0..MFT_RECORDS {
+    let Some(first) = mft.checked_mul(cluster).and_then(|at| at.checked_add(region.start)) else { return };
+    let records = one(finder, first, SECTOR, |bytes| is_record(bytes, 0)).map(|record| first_run(&record));
+    let records = records.unwrap_or(0).saturating_mul(cluster).checked_div(record_bytes).unwrap_or(0);
+    // One in each block, as records are smaller.
+    let step = 4096_u64.checked_div(record_bytes).unwrap_or(0).max(1);
+    let numbers = (0..GROUPS_MAX).map(|number| number.saturating_mul(step)).take_while(|number| *number < records);
+    for number in (0..MFT_RECORDS).chain(numbers) {
         let offset = mft.checked_mul(cluster).and_then(|at| at.checked_add(record_bytes.checked_mul(number)?));
         let Some(offset) = offset.and_then(|offset| offset.checked_add(region.start)) else { break };
-        let is_it = move |bytes: &[u8]| {
-            bytes.starts_with(b"FILE") && u32_at(bytes, 44).map(u64::from) == Some(number)
-        };
-        found.push(Landmark::new(offset, SECTOR, is_it));
+        found.push(Landmark::new(offset, SECTOR, move |bytes| is_record(bytes, number)));
     }
+}
+
+fn is_record(bytes: &[u8], number: u64) -> bool {
+    bytes.starts_with(b"FILE") && u32_at(bytes, 44).map(u64::from) == Some(number)
+}
+
+/// How many clusters the first run of the table's own record has.
+fn first_run(record: &[u8]) -> u64 {
+    const DATA: u32 = 0x80;
+    let mut at = u16_at(record, 20).map_or(0, usize::from);
+    for _ in 0..16 {
+        let (Some(kind), Some(length)) = (u32_at(record, at), u32_at(record, at.saturating_add(4))) else { return 0 };
+        if kind == DATA {
+            let runs = u16_at(record, at.saturating_add(32)).map_or(0, usize::from);
+            let run = record.get(at.saturating_add(runs)..).unwrap_or_default();
+            let bytes = run.first().map_or(0, |head| usize::from(head & 0xF));
+            let length = run.get(1..bytes.saturating_add(1)).filter(|bytes| bytes.len() <= 8).unwrap_or_default();
+            return length.iter().rev().fold(0, |sum, byte| sum << 8 | u64::from(*byte));
+        }
+        at = at.saturating_add(usize::try_from(length).unwrap_or(usize::MAX));
+    }
+    0
 }
 
 fn u16_at(bytes: &[u8], at: usize) -> Option<u16> {

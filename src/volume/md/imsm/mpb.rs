@@ -123,8 +123,6 @@ const ATTRIBUTE_2TB_DISK: u32 = 0x0400_0000;
 const BBM_SIGNATURE: u32 = 0xABAD_B10C;
 const BBM_ENTRIES_MAX: u32 = 254;
 const ORD_REBUILD: u32 = 1 << 24;
-/// Unit of everything that counts blocks after it was converted, in bytes.
-const BLOCK_SHIFT: u32 = 9;
 
 /// A parameter block whose checksum is right.
 #[derive(Clone, Debug, PartialEq, Eq)]
