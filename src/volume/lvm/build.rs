@@ -111,7 +111,9 @@ impl<'a> Builder<'a> {
             Ok(built) => return built,
             Err(failure) => failure,
         };
-        let extents = self.group.logical.get(number).map_or(0, Logical::extents);
+        // A snapshot is as large as what it is of.
+        let sized = self.snapshots.get(&number).map_or(number, |snapshot| snapshot.origin);
+        let extents = self.group.logical.get(sized).map_or(0, Logical::extents);
         let bytes = self.group.bytes(extents).unwrap_or(0);
         let kinds = self.group.logical.get(number).and_then(|volume| volume.segments.as_ref().ok());
         let words = kinds.into_iter().flatten().next().map_or("unknown", |segment| segment.kind.word());
@@ -164,6 +166,12 @@ impl<'a> Builder<'a> {
             && !kind.is_plain()
         {
             return self.segment(kind, *extents);
+        }
+        let can_be_many = |kind: &SegmentKind| {
+            matches!(kind, SegmentKind::Striped { .. } | SegmentKind::Mirror { .. } | SegmentKind::Virtual(_))
+        };
+        if let Some(LvmSegment { kind, .. }) = segments.iter().find(|segment| !can_be_many(&segment.kind)) {
+            return Err(format!("it has {} segments, one of them of type {}", segments.len(), kind.word()).into());
         }
         let mut pieces = Pieces::default();
         let mut health = Vec::new();
@@ -234,7 +242,15 @@ impl<'a> Builder<'a> {
             SegmentKind::ThinPool { metadata, data, chunk, .. } => self.thin_pool(*data, *metadata, *chunk),
             SegmentKind::Thin(thin) => self.thin(*thin, bytes),
             SegmentKind::Unknown(name) => Err(Failure::from(unknown(name))),
-            kind => Err(format!("volumes of type {} cannot be read here yet", kind.word()).into()),
+            SegmentKind::CachePool { data, metadata, .. } => self.cache_pool(*data, *metadata),
+            SegmentKind::Cache(cache) => self.cache(cache, bytes),
+            SegmentKind::Writecache { cache, origin, block } => self.writecache((*origin, *cache), *block, bytes),
+            SegmentKind::Snapshot { .. } => {
+                Err(Failure::from("it says what another volume is, and holds nothing".to_owned()))
+            }
+            SegmentKind::Virtual(name) => {
+                Err(Failure::from(format!("it is made of {name} segments, and holds nothing")))
+            }
         }
     }
 

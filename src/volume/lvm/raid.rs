@@ -56,6 +56,9 @@ impl Builder<'_> {
         for image in text.images {
             images.push(self.logical_member(image.data)?);
         }
+        if let (true, Some(first)) = (images.iter().all(|image| image.leg.data.is_none()), images.first()) {
+            return Err(format!("none of its images can be read: {}", first.leg.name).into());
+        }
         if matches!(text.level, "raid0" | "raid0_meta") {
             let count = u64::try_from(images.len()).unwrap_or(u64::MAX);
             let layout = Striped::new(count, text.chunk, text.bytes).ok_or_else(|| "stripes of no size".to_owned())?;

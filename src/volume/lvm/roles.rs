@@ -33,9 +33,9 @@ pub(super) fn roles(group: &VolumeGroup) -> Vec<Option<&'static str>> {
                 is(*metadata, "cache metadata");
                 is(*data, "cache data");
             }
-            SegmentKind::Cache { pool, origin, single } => {
-                is(*pool, if single.is_some() { "cache volume" } else { "cache pool" });
-                is(*origin, "cache origin");
+            SegmentKind::Cache(cache) => {
+                is(cache.pool, if cache.single.is_some() { "cache volume" } else { "cache pool" });
+                is(cache.origin, "cache origin");
             }
             SegmentKind::Writecache { cache, origin, .. } => {
                 is(*cache, "writecache");
