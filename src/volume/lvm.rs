@@ -12,6 +12,7 @@ use std::sync::Arc;
 mod area;
 mod build;
 mod crc;
+mod geometry;
 mod group;
 mod health;
 mod id;
@@ -19,9 +20,12 @@ mod label;
 mod member;
 mod metadata;
 mod mirror;
+mod pool;
 mod raid;
+mod reshape;
 mod roles;
 mod sets;
+mod snapshot;
 mod text;
 
 /// The manager of LVM2 volume groups.

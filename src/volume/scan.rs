@@ -313,11 +313,18 @@ impl Scanner {
         let own = |group: &Group| {
             let uuid = group.uuid.as_deref().unwrap_or_default();
             let short: String = uuid.chars().filter(char::is_ascii_alphanumeric).take(8).collect();
-            (group.kind.clone(), group.name.clone().unwrap_or_else(|| short.clone()), short)
+            // Names of arrays and of volume groups do not stand in each other's way.
+            let family = group.kind.split(' ').next().unwrap_or_default().to_owned();
+            (family, group.name.clone().unwrap_or_else(|| short.clone()), short)
         };
         let own: Vec<_> = self.scan.groups.iter().map(own).collect();
-        let shared = |name: &String| own.iter().filter(|(_, other, _)| other == name).count() > 1;
-        own.iter().map(|(_, name, short)| if shared(name) { format!("{name}-{short}") } else { name.clone() }).collect()
+        let shared = |family: &String, name: &String| {
+            own.iter().filter(|(other, of, _)| other == family && of == name).count() > 1
+        };
+        let label = |(family, name, short): &(String, String, String)| {
+            if shared(family, name) { format!("{name}-{short}") } else { name.clone() }
+        };
+        own.iter().map(label).collect()
     }
 
     fn position(&self, number: usize, labels: &[String]) -> String {

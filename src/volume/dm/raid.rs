@@ -48,6 +48,8 @@ const MAGIC: u32 = 0x6452_6D44;
 const SUPPORTS_V190: u32 = 1;
 /// `SB_FLAG_RESHAPE_ACTIVE`.
 const RESHAPE_ACTIVE: u32 = 1;
+/// `SB_FLAG_RESHAPE_BACKWARDS`.
+const RESHAPE_BACKWARDS: u32 = 2;
 /// `MaxSector`: nothing is left to do.
 const MAX_SECTOR: u64 = u64::MAX;
 const SECTOR: u64 = 512;
@@ -71,10 +73,32 @@ pub(crate) struct Superblock {
     pub(crate) layout: u32,
     /// In bytes; 0 in RAID 1.
     pub(crate) chunk: u64,
-    /// Whether a change of the layout is half done.
-    pub(crate) is_reshaping: bool,
+    /// A change of the layout that is half done.
+    pub(crate) reshape: Option<Reshape>,
     /// Where data begin on the member, in bytes.
     pub(crate) data_offset: u64,
+}
+
+/// A change of an array's layout that is half done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Reshape {
+    /// The byte of the array that it has come to.
+    pub(crate) position: u64,
+    /// Whether it goes from the end to the start.
+    pub(crate) is_backwards: bool,
+    /// How many members there were before.
+    pub(crate) devices_before: u32,
+    /// How many there will be.
+    pub(crate) devices_after: u32,
+    /// What it makes of the array, as the fields of the superblock say what it was.
+    pub(crate) level: u32,
+    pub(crate) layout: u32,
+    /// In bytes.
+    pub(crate) chunk: u64,
+    /// Where data will begin on the member, in bytes.
+    pub(crate) data_offset: u64,
+    /// The size of the array until it is done, in bytes.
+    pub(crate) array_bytes: u64,
 }
 
 impl Superblock {
@@ -104,7 +128,6 @@ impl Superblock {
         }
         let [second, third, fourth] = raw.extended_failed_devices.map(|bits| if is_extended { bits.get() } else { 0 });
         let offset = if is_extended { raw.data_offset.get() } else { 0 };
-        let absurd = |what: &str| format!("its {what} is absurd");
         Ok(Some(Self {
             devices: raw.num_devices.get(),
             position: raw.array_position.get(),
@@ -115,8 +138,8 @@ impl Superblock {
             level: raw.level.get(),
             layout: raw.layout.get(),
             chunk: u64::from(raw.stripe_sectors.get()).saturating_mul(SECTOR),
-            is_reshaping: is_extended && raw.flags.get() & RESHAPE_ACTIVE != 0,
-            data_offset: offset.checked_mul(SECTOR).ok_or_else(|| absurd("data_offset"))?,
+            reshape: if is_extended { Reshape::parse(raw)? } else { None },
+            data_offset: offset.checked_mul(SECTOR).ok_or_else(|| "its data_offset is absurd".to_owned())?,
         }))
     }
 
@@ -125,6 +148,31 @@ impl Superblock {
         let (word, bit) = (position >> 6, position & 63);
         let word = usize::try_from(word).ok().and_then(|word| self.failed.get(word));
         word.is_some_and(|word| (word >> bit) & 1 == 1)
+    }
+}
+
+impl Reshape {
+    fn parse(raw: &RawSuperblock) -> Result<Option<Self>, String> {
+        let flags = raw.flags.get();
+        if flags & RESHAPE_ACTIVE == 0 {
+            return Ok(None);
+        }
+        let bytes =
+            |sectors: u64, what: &str| sectors.checked_mul(SECTOR).ok_or_else(|| format!("its {what} is absurd"));
+        let delta = raw.delta_disks.get().cast_signed();
+        let before = i64::from(raw.num_devices.get()).checked_sub(i64::from(delta));
+        let before = before.and_then(|before| u32::try_from(before).ok());
+        Ok(Some(Self {
+            position: bytes(raw.reshape_position.get(), "reshape_position")?,
+            is_backwards: delta < 0 || delta == 0 && flags & RESHAPE_BACKWARDS != 0,
+            devices_before: before.ok_or_else(|| format!("its delta_disks is {delta}"))?,
+            devices_after: raw.num_devices.get(),
+            level: raw.new_level.get(),
+            layout: raw.new_layout.get(),
+            chunk: u64::from(raw.new_stripe_sectors.get()).saturating_mul(SECTOR),
+            data_offset: bytes(raw.new_data_offset.get(), "new_data_offset")?,
+            array_bytes: bytes(raw.array_sectors.get(), "array_sectors")?,
+        }))
     }
 }
 
@@ -152,7 +200,14 @@ mod tests {
         put(52, &2_u32.to_le_bytes());
         put(56, &128_u32.to_le_bytes());
         put(60, &1_u32.to_le_bytes());
+        put(64, &100_u64.to_le_bytes());
+        put(72, &6_u32.to_le_bytes());
+        put(76, &8_u32.to_le_bytes());
+        put(80, &64_u32.to_le_bytes());
+        put(84, &2_i32.to_le_bytes());
+        put(88, &1000_u64.to_le_bytes());
         put(96, &16_u64.to_le_bytes());
+        put(104, &32_u64.to_le_bytes());
         put(120, &2_u64.to_le_bytes());
         bytes
     }
@@ -170,7 +225,17 @@ mod tests {
             level: 5,
             layout: 2,
             chunk: 65536,
-            is_reshaping: true,
+            reshape: Some(Reshape {
+                position: 51200,
+                is_backwards: false,
+                devices_before: 68,
+                devices_after: 70,
+                level: 6,
+                layout: 8,
+                chunk: 32768,
+                data_offset: 16384,
+                array_bytes: 512_000,
+            }),
             data_offset: 8192,
         };
         assert_eq!(superblock, expected);
@@ -191,6 +256,6 @@ mod tests {
         bytes[4] = 0;
         bytes[144] = 1;
         let superblock = Superblock::parse(&bytes).unwrap().unwrap();
-        assert!(!superblock.is_reshaping && superblock.data_offset == 0 && !superblock.has_failed(65));
+        assert!(superblock.reshape.is_none() && superblock.data_offset == 0 && !superblock.has_failed(65));
     }
 }

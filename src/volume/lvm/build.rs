@@ -3,6 +3,9 @@
 use super::group::Disk;
 use super::health::{of_pieces, of_redundant};
 use super::metadata::{Logical, Part, PartOf, Segment as LvmSegment, SegmentKind, VolumeGroup};
+use super::pool::{self, Opened, Thin};
+use super::raid::{Text, data_images};
+use super::snapshot::{self, Snapshot};
 use crate::Health;
 use crate::map::{Faults, Layout, Leg, Linear, Map, Place, Segment, Source, Striped};
 use block::{ReadAt, Slice};
@@ -42,6 +45,7 @@ enum State {
 }
 
 /// Something that a segment is made of.
+#[derive(Clone)]
 pub(super) struct Member {
     pub(super) leg: Leg,
     pub(super) health: Health,
@@ -56,14 +60,10 @@ pub(super) struct Builder<'a> {
     depth: usize,
     /// Snapshots by the volume that holds what was saved, and by the origin when they are being merged into it.
     snapshots: HashMap<usize, Snapshot>,
-}
-
-/// What a snapshot is of.
-#[derive(Clone, Copy)]
-struct Snapshot {
-    origin: usize,
-    store: usize,
-    chunk: u64,
+    /// Thin pools that were opened.
+    pub(super) pools: HashMap<usize, Result<Opened, Failure>>,
+    /// Numbers that thin volumes have instead of their own.
+    merged: HashMap<usize, u64>,
 }
 
 impl From<String> for Failure {
@@ -74,22 +74,27 @@ impl From<String> for Failure {
 
 impl<'a> Builder<'a> {
     pub(super) fn new(group: &'a VolumeGroup, disks: &'a [Disk], faults: &'a Arc<Faults>) -> Self {
-        let mut snapshots = HashMap::new();
-        for segment in group.logical.iter().flat_map(|logical| logical.segments.iter().flatten()) {
-            if let SegmentKind::Snapshot { origin, store, chunk, is_merging } = &segment.kind {
-                let snapshot = Snapshot { origin: *origin, store: *store, chunk: *chunk };
-                snapshots.insert(if *is_merging { *origin } else { *store }, snapshot);
-            }
-        }
         let states = vec![State::Untouched; group.logical.len()];
-        Self { group, disks, faults, states, depth: 0, snapshots }
+        Self {
+            group,
+            disks,
+            faults,
+            states,
+            depth: 0,
+            snapshots: snapshot::all(group),
+            pools: HashMap::new(),
+            merged: pool::merged(group),
+        }
     }
 
     /// A volume for the list: one that cannot be had is there, and cannot be read.
     pub(super) fn listed(&mut self, number: usize) -> Built {
-        let seen = match self.snapshots.get(&number) {
-            Some(_) => Err(Failure::from("snapshots cannot be read here yet".to_owned())),
-            None => self.volume(number),
+        let seen = match self.snapshots.get(&number).copied() {
+            Some(snapshot) => self.snapshot(snapshot),
+            None => match self.merged.get(&number).copied() {
+                Some(device) => self.merged_into(number, device),
+                None => self.volume(number),
+            },
         };
         let failure = match seen {
             Ok(built) => return built,
@@ -178,8 +183,19 @@ impl<'a> Builder<'a> {
         }
         let data = Map::new(Box::new(Linear::new(pieces.segments)), pieces.legs, self.faults);
         let only_virtual = segments.iter().all(|segment| matches!(segment.kind, SegmentKind::Virtual(_)));
-        let refused = only_virtual.then(|| format!("it holds nothing: it is made of {} segments", joined(&words)));
+        let refused = only_virtual.then(|| format!("it is made of {} segments, and holds nothing", joined(&words)));
         Ok(Built { data: Arc::new(data), health: of_pieces(&health), words: joined(&words), refused, notices })
+    }
+
+    /// A thin volume that a snapshot is being merged into.
+    fn merged_into(&mut self, number: usize, device: u64) -> Result<Built, Failure> {
+        let group = self.group;
+        let segments = group.logical.get(number).and_then(|volume| volume.segments.as_deref().ok());
+        let Some([LvmSegment { kind: SegmentKind::Thin(thin), extents, .. }]) = segments else {
+            return Err(Failure::from("a thin snapshot is being merged into it, and it is no thin volume".to_owned()));
+        };
+        let bytes = self.bytes(*extents)?;
+        self.thin(Thin { device, ..*thin }, bytes)
     }
 
     /// One segment as something of its own.
@@ -191,25 +207,25 @@ impl<'a> Builder<'a> {
                 let columns = u64::try_from(members.len()).unwrap_or(u64::MAX);
                 let layout = Striped::new(columns, *chunk, bytes).ok_or_else(|| "stripes of no size".to_owned())?;
                 let health = of_redundant(&healths(&members), 0);
-                Ok(self.mapped(layout, members, health, format!("striped over {columns}, {}", size(*chunk))))
+                Ok(self.mapped(Box::new(layout), members, health, format!("striped over {columns}, {}", size(*chunk))))
             }
             SegmentKind::Mirror { .. } => self.mirror(kind, extents),
-            SegmentKind::Raid { level, chunk, images, .. } => {
-                self.raid(&super::raid::Text { level, chunk: *chunk, images, bytes })
+            SegmentKind::Raid { level, chunk, reserve, images } => {
+                let reserve = data_images(level, images.len()).checked_mul(*reserve);
+                let extents = reserve.and_then(|reserve| extents.checked_sub(reserve));
+                let extents = extents.ok_or_else(|| "it is smaller than what is kept free in it".to_owned())?;
+                self.raid(&Text { level, chunk: *chunk, images, bytes: self.bytes(extents)? })
             }
+            SegmentKind::ThinPool { metadata, data, chunk, .. } => self.thin_pool(*data, *metadata, *chunk),
+            SegmentKind::Thin(thin) => self.thin(*thin, bytes),
+            SegmentKind::Unknown(name) => Err(Failure::from(unknown(name))),
             kind => Err(format!("volumes of type {} cannot be read here yet", kind.word()).into()),
         }
     }
 
-    pub(super) fn mapped(
-        &self,
-        layout: impl Layout + 'static,
-        members: Vec<Member>,
-        health: Health,
-        words: String,
-    ) -> Built {
+    pub(super) fn mapped(&self, layout: Box<dyn Layout>, members: Vec<Member>, health: Health, words: String) -> Built {
         let legs = members.into_iter().map(|member| member.leg).collect();
-        let data = Map::new(Box::new(layout), legs, self.faults);
+        let data = Map::new(layout, legs, self.faults);
         Built { data: Arc::new(data), health, words, refused: None, notices: Vec::new() }
     }
 
@@ -318,6 +334,18 @@ impl Pieces {
             _ => Segment::lost(bytes, "the volume group has an error segment there"),
         });
     }
+}
+
+/// Why a segment of this type is not read.
+fn unknown(name: &str) -> String {
+    match name.split('+').next() {
+        Some("vdo" | "vdo-pool") => {
+            "VDO (deduplication and compression) is not read here; a Linux kernel with dm-vdo reads it"
+        }
+        Some("integrity") => "dm-integrity is not read here; a Linux kernel with dm-integrity reads it",
+        _ => return format!("its type, {name}, is not known here; perhaps a newer version knows it"),
+    }
+    .to_owned()
 }
 
 pub(super) fn healths(members: &[Member]) -> Vec<Health> {

@@ -5,6 +5,7 @@ use super::label::SECTOR;
 use super::text::{Section, Value};
 use std::collections::{HashMap, HashSet};
 
+mod overlap;
 mod segment;
 
 pub(super) use segment::{Part, PartOf, RaidImage, Segment, SegmentKind};
@@ -99,6 +100,7 @@ impl VolumeGroup {
         let mut names = Names::default();
         group.read_physical(section, &mut names)?;
         group.read_logical(section, &mut names)?;
+        overlap::refuse(&group.physical, &mut group.logical);
         Ok(group)
     }
 
@@ -243,6 +245,3 @@ fn identity(section: &Section<'_>) -> Result<Id, String> {
     let text = section.text("id").ok_or_else(|| "it has no id".to_owned())?;
     Id::parse(text.as_bytes()).ok_or_else(|| format!("its id is \"{text}\""))
 }
-
-#[cfg(test)]
-mod tests;

@@ -20,7 +20,7 @@ impl Builder<'_> {
             let members = self.members(&current, extents)?;
             let health = of_redundant(&healths(&members), 0);
             let layout = LoggedMirror::unknown(1, bytes);
-            return Ok(self.mapped(layout, members, health, "being moved".to_owned()));
+            return Ok(self.mapped(Box::new(layout), members, health, "being moved".to_owned()));
         }
         let members = self.members(parts, extents)?;
         let legs = members.len();
@@ -29,7 +29,7 @@ impl Builder<'_> {
             None => (LoggedMirror::unknown(legs, bytes), None),
         };
         let health = health(&layout, &members);
-        let built = self.mapped(layout, members, health, format!("mirror of {legs}"));
+        let built = self.mapped(Box::new(layout), members, health, format!("mirror of {legs}"));
         Ok(Built { notices: notice.into_iter().collect(), ..built })
     }
 

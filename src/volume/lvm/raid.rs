@@ -1,12 +1,14 @@
 //! RAID volumes: images with metadata of the `raid` target (`lib/raid/raid.c`; Linux, `drivers/md/dm-raid.c`).
 
 use super::build::{Builder, Built, Failure, Member, healths, size};
-use super::health::{is_complete, of_pieces, of_redundant};
+use super::geometry::{Geometry, Shape, Trusted};
+use super::health::of_redundant;
 use super::metadata::RaidImage;
+use super::reshape::{Halves, reshaped};
 use crate::Health;
-use crate::dm::raid::Superblock;
-use crate::map::{Copies, Excluded, Layout, Leg, Mirror, Parity, Piece, Raid10, Rotation, Source, Striped};
-use block::{ReadAt, ReadError, Slice};
+use crate::dm::raid::{Reshape, Superblock};
+use crate::map::{Excluded, Layout, Leg, Rotation, Striped};
+use block::{ReadAt, Slice};
 use std::sync::Arc;
 
 /// A segment of a RAID type as the metadata has it.
@@ -31,88 +33,144 @@ enum Knowledge {
     Superblock(Superblock),
 }
 
-/// How all of them are put together.
-enum Shape {
-    Mirror,
-    Parity(Rotation),
-    Copies(Raid10),
+/// What of an image can be read.
+#[derive(Clone, Copy, Default)]
+struct State {
+    /// From which byte on data begin.
+    data_offset: u64,
+    /// The same in the layout that a reshape makes.
+    new_data_offset: u64,
+    /// Up to which byte of these they are right; `None` when all are.
+    rebuilt: Option<u64>,
+}
+
+/// How many images of a RAID hold data (`_seg_len` of `lib/activate/dev_manager.c`).
+pub(super) fn data_images(level: &str, images: usize) -> u64 {
+    let parities = if level == "raid4" { 1 } else { Rotation::from_lvm(level).map_or(0, Rotation::parities) };
+    u64::try_from(images).unwrap_or(u64::MAX).saturating_sub(parities)
 }
 
 impl Builder<'_> {
     pub(super) fn raid(&mut self, text: &Text<'_>) -> Result<Built, Failure> {
-        let mut members = Vec::new();
+        let mut images = Vec::new();
         for image in text.images {
-            members.push(self.logical_member(image.data)?);
+            images.push(self.logical_member(image.data)?);
         }
         if matches!(text.level, "raid0" | "raid0_meta") {
-            let count = u64::try_from(members.len()).unwrap_or(u64::MAX);
+            let count = u64::try_from(images.len()).unwrap_or(u64::MAX);
             let layout = Striped::new(count, text.chunk, text.bytes).ok_or_else(|| "stripes of no size".to_owned())?;
-            let health = of_redundant(&healths(&members), 0);
-            return Ok(self.mapped(layout, members, health, format!("RAID 0 of {count}, {}", size(text.chunk))));
+            let health = of_redundant(&healths(&images), 0);
+            return Ok(self.mapped(
+                Box::new(layout),
+                images,
+                health,
+                format!("RAID 0 of {count}, {}", size(text.chunk)),
+            ));
         }
         let mut known = Vec::new();
         for image in text.images {
             known.push(self.knowledge(*image)?);
         }
         let newest = newest(&known).cloned();
-        let is_some_lost = known.iter().any(|known| matches!(known, Knowledge::Lost(_)));
-        let shape = shape(text, newest.as_ref())?;
-        let chunk = newest.as_ref().map_or(text.chunk, |newest| newest.chunk);
-        for ((member, known), image) in members.iter_mut().zip(&known).zip(text.images) {
-            let is_to_be_rebuilt = self.group.logical.get(image.data).is_some_and(|volume| volume.is_to_be_rebuilt);
-            let state = if is_to_be_rebuilt {
-                Err("to be rebuilt".to_owned())
-            } else if newest.is_none() && is_some_lost {
-                Err("nothing says whether it was filled".to_owned())
-            } else {
-                state(known, newest.as_ref())
-            };
-            restrict(member, state);
+        let states = self.states(text, &known, newest.as_ref());
+        match newest {
+            // A set that was never started is not in sync.
+            None => self.at_rest(text, &Geometry::of_text(text)?, (images, &states), Some(0)),
+            Some(Superblock { reshape: Some(reshape), ref level, ref layout, chunk, synced, .. }) => {
+                let after = Geometry::new(reshape.level, reshape.layout, reshape.chunk, text.images.len())?;
+                let before = Geometry::new(*level, *layout, chunk, text.images.len())?;
+                self.being_reshaped(text, (before, after, &reshape), (images, &states), synced)
+            }
+            Some(newest) => {
+                let geometry = Geometry::new(newest.level, newest.layout, newest.chunk, text.images.len())?;
+                geometry.check(text, newest.devices)?;
+                self.at_rest(text, &geometry, (images, &states), newest.synced)
+            }
         }
-        // A set that was never started is not in sync; what is in sync everywhere has no end.
-        let synced = newest.as_ref().map_or(Some(0), |newest| newest.synced);
-        self.put_together(text, &shape, chunk, (members, synced))
     }
 
-    fn put_together(
-        &mut self,
+    fn at_rest(
+        &self,
         text: &Text<'_>,
-        shape: &Shape,
-        chunk: u64,
-        (mut members, synced): (Vec<Member>, Option<u64>),
+        geometry: &Geometry,
+        (images, states): (Vec<Member>, &[Result<State, String>]),
+        synced: Option<u64>,
     ) -> Result<Built, Failure> {
-        let count = u64::try_from(members.len()).unwrap_or(u64::MAX);
-        let impossible =
-            || Failure::from(format!("there is no {} of {count} with chunks of {chunk} bytes", text.level));
-        let health = health(shape, &healths(&members));
+        let images = images.into_iter().zip(states);
+        let mut members: Vec<_> =
+            images.map(|(member, state)| restricted(member, state, |state| state.data_offset)).collect();
+        if matches!(geometry.shape, Shape::Mirror) {
+            let mut order: Vec<_> = members.into_iter().zip(text.images).collect();
+            order.sort_by_key(|(_, image)| self.is_write_mostly(image.data));
+            members = order.into_iter().map(|(member, _)| member).collect();
+        }
+        let health = geometry.health(&healths(&members));
+        let layout = geometry.layout(text.bytes)?;
+        Ok(self.finished(geometry, layout, (members, health), synced))
+    }
+
+    /// What is done already, and what is as it was: each image is a member twice, as data begin in two places.
+    fn being_reshaped(
+        &self,
+        text: &Text<'_>,
+        (before, after, reshape): (Geometry, Geometry, &Reshape),
+        (images, states): (Vec<Member>, &[Result<State, String>]),
+        synced: Option<u64>,
+    ) -> Result<Built, Failure> {
+        let (before, after) = reshaped(text, before, after, reshape, states.iter().flatten().map(State::moved))?;
+        let side = |geometry: &Geometry, offset: fn(&State) -> u64| -> Vec<_> {
+            let count = usize::try_from(geometry.members).unwrap_or(usize::MAX);
+            let images = images.iter().zip(states).take(count);
+            images.map(|(member, state)| restricted(member.clone(), state, offset)).collect()
+        };
+        let old = side(&before, |state| state.data_offset);
+        let new = side(&after, |state| state.new_data_offset);
+        let health = before.health(&healths(&old)).max(after.health(&healths(&new)));
+        let readable = if before.members == after.members { text.bytes } else { text.bytes.min(reshape.array_bytes) };
+        let layout = Halves {
+            before: before.layout(readable)?,
+            after: after.layout(readable)?,
+            members_before: old.len(),
+            position: reshape.position,
+            is_backwards: reshape.is_backwards,
+            readable,
+            size: text.bytes,
+        };
+        let members = old.into_iter().chain(new).collect();
+        let built = self.finished(&after, Box::new(layout), (members, health), synced);
+        let words = format!("{}, being reshaped from {}", built.words, before.words());
+        Ok(Built { words, ..built })
+    }
+
+    fn finished(
+        &self,
+        geometry: &Geometry,
+        layout: Box<dyn Layout>,
+        (members, health): (Vec<Member>, Health),
+        synced: Option<u64>,
+    ) -> Built {
         let state = if health == Health::Degraded { ", degraded" } else { "" };
-        let built = match shape {
-            Shape::Mirror => {
-                let mut order: Vec<_> = members.into_iter().zip(text.images).collect();
-                order.sort_by_key(|(_, image)| self.is_write_mostly(image.data));
-                members = order.into_iter().map(|(member, _)| member).collect();
-                let layout = Mirror::new(members.len(), text.bytes);
-                self.mapped(layout, members, health, format!("RAID 1 of {count}{state}"))
+        let words = format!("{}{state}", geometry.words());
+        let is_parity = matches!(geometry.shape, Shape::Parity(_));
+        let Some(synced) = synced.filter(|_| is_parity) else { return self.mapped(layout, members, health, words) };
+        let built = self.mapped(Box::new(Trusted { layout, synced }), members, health, words);
+        let notice = "its parity was not complete yet, and does not stand in for missing images where it was not";
+        Built { notices: (health != Health::Whole).then(|| notice.to_owned()).into_iter().collect(), ..built }
+    }
+
+    fn states(&self, text: &Text<'_>, known: &[Knowledge], newest: Option<&Superblock>) -> Vec<Result<State, String>> {
+        let is_some_lost = known.iter().any(|known| matches!(known, Knowledge::Lost(_)));
+        let state = |(known, image): (&Knowledge, &RaidImage)| {
+            if self.group.logical.get(image.data).is_some_and(|volume| volume.is_to_be_rebuilt) {
+                return Err("to be rebuilt".to_owned());
             }
-            Shape::Parity(rotation) => {
-                let level = if text.level == "raid4" { 4 } else { rotation.parities().saturating_add(4) };
-                let words = format!("RAID {level} {} of {count}, {}{state}", rotation.name(), size(chunk));
-                let layout = Parity::new(*rotation, count, chunk, text.bytes).ok_or_else(impossible)?;
-                self.mapped(Trusted { layout, synced: synced.unwrap_or(u64::MAX) }, members, health, words)
-            }
-            Shape::Copies(layout) => {
-                let words = format!("RAID 10 of {count}, {} copies, {}{state}", layout.copies(), size(chunk));
-                let rows = text.bytes.checked_mul(layout.near).and_then(|bytes| bytes.checked_div(count));
-                let device = rows.and_then(|bytes| bytes.checked_next_multiple_of(chunk)).ok_or_else(impossible)?;
-                let device = device.checked_mul(layout.far).ok_or_else(impossible)?;
-                let (stride, _) = layout.stride_and_size(count, chunk, device).ok_or_else(impossible)?;
-                let layout = Copies::new(*layout, count, chunk, stride, text.bytes).ok_or_else(impossible)?;
-                self.mapped(layout, members, health, words)
+            match newest {
+                Some(newest) => known.state(newest),
+                None if is_some_lost => Err("nothing says whether it was filled".to_owned()),
+                None => Ok(State::default()),
             }
         };
-        let is_doubtful = synced.is_some() && matches!(shape, Shape::Parity(_)) && health != Health::Whole;
-        let notice = "its parity was not complete when it was left, and cannot stand in for missing images everywhere";
-        Ok(Built { notices: is_doubtful.then(|| notice.to_owned()).into_iter().collect(), ..built })
+        known.iter().zip(text.images).map(state).collect()
     }
 
     fn is_write_mostly(&self, volume: usize) -> bool {
@@ -142,137 +200,53 @@ fn newest(known: &[Knowledge]) -> Option<&Superblock> {
     superblocks.reduce(|newest, other| if other.events > newest.events { other } else { newest })
 }
 
-/// What the superblocks say; where there are none, what the metadata say.
-fn shape(text: &Text<'_>, newest: Option<&Superblock>) -> Result<Shape, Failure> {
-    let level = text.level;
-    let Some(newest) = newest else {
-        return match (level, Rotation::from_lvm(level)) {
-            ("raid1", _) => Ok(Shape::Mirror),
-            // Where P was before Linux 4.9 only a superblock could tell.
-            ("raid4", _) | (_, None) => {
-                Err(format!("it is of type {level}, and none of its images has a superblock").into())
-            }
-            (_, Some(rotation)) => Ok(Shape::Parity(rotation)),
+impl Knowledge {
+    /// What of an image can be read, or why nothing.
+    fn state(&self, newest: &Superblock) -> Result<State, String> {
+        let superblock = match self {
+            Self::Superblock(superblock) => superblock,
+            Self::None => return Err("without metadata".to_owned()),
+            Self::New => return Err("not filled yet".to_owned()),
+            Self::Lost(why) => return Err(format!("its metadata cannot be read: {why}")),
         };
-    };
-    if newest.is_reshaping {
-        return Err(Failure::from("its layout is being changed (reshaped), which cannot be read half done".to_owned()));
+        // Superblocks are written one after another: one of the last round may be missing where the power was cut.
+        let is_behind = superblock.events.saturating_add(1) < newest.events;
+        if newest.has_failed(superblock.position) || is_behind {
+            return Err("out of date".to_owned());
+        }
+        let new_data_offset = superblock.reshape.as_ref().map_or(superblock.data_offset, |reshape| reshape.data_offset);
+        Ok(State { data_offset: superblock.data_offset, new_data_offset, rebuilt: superblock.rebuilt })
     }
-    let shape = match newest.level {
-        1 => Some(Shape::Mirror),
-        10 => Raid10::from_md(newest.layout).map(Shape::Copies),
-        level => Rotation::from_md(level, newest.layout).map(Shape::Parity),
-    };
-    let shape =
-        shape.ok_or_else(|| format!("its superblocks say RAID {} in layout {}", newest.level, newest.layout))?;
-    let is_same = match &shape {
-        Shape::Mirror => level == "raid1",
-        Shape::Copies(_) => level.starts_with("raid10"),
-        Shape::Parity(rotation) if rotation.parities() == 1 => level.starts_with("raid5") || level == "raid4",
-        Shape::Parity(_) => level.starts_with("raid6"),
-    };
-    if !is_same {
-        let what =
-            format!("its superblocks say RAID {}, and the metadata {level}: it was being converted", newest.level);
-        return Err(what.into());
-    }
-    let count = u32::try_from(text.images.len()).ok();
-    if count != Some(newest.devices) && !matches!(shape, Shape::Mirror) {
-        return Err(format!(
-            "its superblocks say {} images, and the metadata {}: it was being converted",
-            newest.devices,
-            text.images.len()
-        )
-        .into());
-    }
-    Ok(shape)
 }
 
-/// What of an image can be read: from which byte on data begin, and up to which of these they are right; or why nothing.
-fn state(known: &Knowledge, newest: Option<&Superblock>) -> Result<(u64, Option<u64>), String> {
-    let Some(newest) = newest else { return Ok((0, None)) };
-    let superblock = match known {
-        Knowledge::Superblock(superblock) => superblock,
-        Knowledge::None => return Err("without metadata".to_owned()),
-        Knowledge::New => return Err("not filled yet".to_owned()),
-        Knowledge::Lost(why) => return Err(format!("its metadata cannot be read: {why}")),
-    };
-    // Superblocks are written one after another: one of the last round may be missing where the power was cut.
-    let is_behind = superblock.events.saturating_add(1) < newest.events;
-    if newest.has_failed(superblock.position) || is_behind {
-        return Err("out of date".to_owned());
+impl State {
+    /// How far a reshape moves data.
+    const fn moved(&self) -> u64 {
+        self.new_data_offset.abs_diff(self.data_offset)
     }
-    Ok((superblock.data_offset, superblock.rebuilt))
 }
 
-/// Keeps what must not be read from being read.
-fn restrict(member: &mut Member, state: Result<(u64, Option<u64>), String>) {
-    let Some(data) = member.leg.data.take() else { return };
-    let (offset, rebuilt) = match state {
+/// An image as the RAID sees it: from where data begin, without what must not be read.
+fn restricted(member: Member, state: &Result<State, String>, offset: impl Fn(&State) -> u64) -> Member {
+    let Some(data) = member.leg.data.clone() else { return member };
+    let state = match state {
         Ok(state) => state,
-        Err(why) => {
-            *member = away(&member.leg, &why);
-            return;
-        }
+        Err(why) => return away(&member.leg, why),
     };
-    let length = data.size().saturating_sub(offset);
-    let data: Arc<dyn ReadAt> = match Slice::new(data, offset, length) {
+    let length = data.size().saturating_sub(offset(state));
+    let data: Arc<dyn ReadAt> = match Slice::new(data, offset(state), length) {
         Ok(slice) => Arc::new(slice),
-        Err(error) => {
-            *member = away(&member.leg, &error.to_string());
-            return;
-        }
+        Err(error) => return away(&member.leg, &error.to_string()),
     };
-    let Some(rebuilt) = rebuilt.filter(|rebuilt| *rebuilt < length) else {
-        member.leg.data = Some(data);
-        return;
+    let Some(rebuilt) = state.rebuilt.filter(|rebuilt| *rebuilt < length) else {
+        return Member { leg: Leg { data: Some(data), ..member.leg }, ..member };
     };
-    member.leg.data = Some(Arc::new(Excluded::not_rebuilt(data, vec![rebuilt..length])));
-    member.health = member.health.max(if rebuilt == 0 { Health::Unreadable } else { Health::Partial });
+    let data: Arc<dyn ReadAt> =
+        Arc::new(Excluded::not_rebuilt(data, std::iter::once(rebuilt..length).collect::<Vec<_>>()));
+    let health = member.health.max(if rebuilt == 0 { Health::Unreadable } else { Health::Partial });
+    Member { leg: Leg { data: Some(data), ..member.leg }, health }
 }
 
 fn away(leg: &Leg, why: &str) -> Member {
     Member { leg: Leg { name: format!("{} ({why})", leg.name), data: None }, health: Health::Unreadable }
-}
-
-fn health(shape: &Shape, members: &[Health]) -> Health {
-    match shape {
-        Shape::Mirror => of_redundant(members, members.len().saturating_sub(1)),
-        Shape::Parity(rotation) => of_redundant(members, usize::try_from(rotation.parities()).unwrap_or(0)),
-        Shape::Copies(layout) => {
-            let near = usize::try_from(layout.near).unwrap_or(1).max(1);
-            let devices = || members.iter().cycle();
-            // The copies of as many chunks as there are devices lie in all ways that there are.
-            let mut groups = (0..members.len()).map(|chunk| devices().skip(chunk.saturating_mul(near)).take(near));
-            let is_lost = layout.far == 1 && groups.any(|mut copies| copies.all(|copy| !is_complete(*copy)));
-            match of_pieces(members) {
-                Health::Whole => Health::Whole,
-                Health::Unreadable => Health::Unreadable,
-                _ if is_lost => Health::Partial,
-                _ => Health::Degraded,
-            }
-        }
-    }
-}
-
-/// A layout whose parity is right up to some byte of each member: behind that, nothing is computed from it.
-struct Trusted {
-    layout: Parity,
-    synced: u64,
-}
-
-impl Layout for Trusted {
-    fn size(&self) -> u64 {
-        self.layout.size()
-    }
-
-    fn piece(&self, offset: u64) -> Result<Piece, ReadError> {
-        let piece = self.layout.piece(offset)?;
-        let Source::Stripe(stripe) = &piece.source else { return Ok(piece) };
-        let Some(unit) = stripe.data.get(stripe.wanted) else { return Ok(piece) };
-        match self.synced.checked_sub(unit.place.offset) {
-            None | Some(0) => Ok(Piece { source: Source::Copies(vec![unit.place]), length: piece.length }),
-            Some(left) => Ok(Piece { length: piece.length.min(left), ..piece }),
-        }
-    }
 }

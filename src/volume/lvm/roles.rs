@@ -1,6 +1,7 @@
 //! What hidden logical volumes are there for.
 
 use super::metadata::{Part, PartOf, SegmentKind, VolumeGroup};
+use super::pool::Thin;
 
 /// For every logical volume the part that it plays in others; `None` for those that users see.
 pub(super) fn roles(group: &VolumeGroup) -> Vec<Option<&'static str>> {
@@ -41,10 +42,13 @@ pub(super) fn roles(group: &VolumeGroup) -> Vec<Option<&'static str>> {
             // What it is merged from is no device of its own.
             SegmentKind::Snapshot { store, is_merging: true, .. } => is(*store, "snapshot being merged"),
             SegmentKind::Snapshot { store, .. } => snapshots.push(*store),
-            SegmentKind::Striped { .. }
-            | SegmentKind::Thin { .. }
-            | SegmentKind::Virtual(_)
-            | SegmentKind::Unknown(_) => {}
+            SegmentKind::Striped { .. } | SegmentKind::Thin(_) | SegmentKind::Virtual(_) | SegmentKind::Unknown(_) => {}
+        }
+    }
+    for (role, volume) in roles.iter_mut().zip(&group.logical) {
+        let first = volume.segments.iter().flatten().next().map(|segment| &segment.kind);
+        if let Some(SegmentKind::Thin(Thin { merge: Some(_), .. })) = first {
+            *role = Some("snapshot being merged");
         }
     }
     for (number, (role, volume)) in roles.iter_mut().zip(&group.logical).enumerate() {

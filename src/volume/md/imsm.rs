@@ -226,7 +226,9 @@ impl<'a> Container<'a> {
 /// In words: why it cannot be read.
 fn array(record: &RaidVolume) -> Result<Array, String> {
     match record.migration {
-        Some(Migration::General) => return Err(format!("it is being changed to another level or number of disks; {FINISH}")),
+        Some(Migration::General) => {
+            return Err(format!("it is being changed to another level or number of disks; {FINISH}"));
+        }
         Some(Migration::StateChange | Migration::Other(_)) => return Err(format!("it is being changed; {FINISH}")),
         Some(Migration::Initialize | Migration::Rebuild | Migration::Verify | Migration::Repair) | None => {}
     }

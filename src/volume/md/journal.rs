@@ -396,4 +396,4 @@ impl Patches for Blocks {
 }
 
 #[cfg(test)]
-mod tests;
+pub(in crate::md) mod tests;

@@ -156,8 +156,9 @@ impl<'a> Members<'a> {
 
     fn tell_missing(&mut self) {
         for (role, seat) in self.seats.iter().enumerate() {
-            if seat.holder.is_none() && seat.replacement.is_none() {
-                let role = format!("device {role}");
+            let role = format!("device {role}");
+            let is_named = self.list.iter().any(|member| member.role == role);
+            if seat.holder.is_none() && seat.replacement.is_none() && !is_named {
                 self.list.push(Member { device: None, uuid: None, role, state: MemberState::Missing });
             }
         }

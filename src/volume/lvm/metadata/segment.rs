@@ -3,6 +3,7 @@
 use super::{Names, integer, words};
 use crate::lvm::id::Id;
 use crate::lvm::label::SECTOR;
+use crate::lvm::pool::Thin;
 use crate::lvm::text::{Section, Value};
 
 /// The status flags of logical volumes (`lib/format_text/flags.c`).
@@ -69,8 +70,8 @@ pub(in crate::lvm) enum SegmentKind {
         level: String,
         /// In bytes; 0 where nothing says.
         chunk: u64,
-        /// Copies of everything, in RAID 10.
-        copies: u64,
+        /// Extents of each image that are kept free to change the layout, and are no part of the volume.
+        reserve: u64,
         images: Vec<RaidImage>,
     },
     /// The volume in which thin volumes are.
@@ -82,12 +83,7 @@ pub(in crate::lvm) enum SegmentKind {
         transaction: u64,
     },
     /// A volume that takes its space from a pool.
-    Thin {
-        pool: usize,
-        device: u64,
-        /// The volume outside of the pool that it begins as.
-        external_origin: Option<usize>,
-    },
+    Thin(Thin),
     /// What a cache has its blocks in.
     CachePool { data: usize, metadata: usize, chunk: u64 },
     /// A volume with a cache.
@@ -100,7 +96,7 @@ pub(in crate::lvm) enum SegmentKind {
     /// A volume whose newest blocks are on another one.
     Writecache { cache: usize, origin: usize, block: u64 },
     /// Says that one volume holds what another one was.
-    Snapshot { origin: usize, store: usize, chunk: u64, is_merging: bool },
+    Snapshot { origin: usize, store: usize, is_merging: bool },
     /// Nothing but errors, or nothing but zeros.
     Virtual(&'static str),
     /// One that is not understood.
@@ -201,7 +197,7 @@ impl SegmentKind {
             Self::Mirror { .. } => "mirror",
             Self::Raid { level, .. } => level,
             Self::ThinPool { .. } => "thin pool",
-            Self::Thin { .. } => "thin",
+            Self::Thin(_) => "thin",
             Self::CachePool { .. } => "cache pool",
             Self::Cache { .. } => "cache",
             Self::Writecache { .. } => "writecache",
@@ -230,11 +226,12 @@ impl Reader<'_> {
                 chunk: self.sectors("chunk_size")?,
                 transaction: integer(self.section, "transaction_id")?,
             },
-            "thin" => SegmentKind::Thin {
+            "thin" => SegmentKind::Thin(Thin {
                 pool: self.logical("thin_pool")?,
                 device: integer(self.section, "device_id")?,
                 external_origin: self.logical_if_any("external_origin")?,
-            },
+                merge: self.logical_if_any("merge")?,
+            }),
             "cache-pool" => SegmentKind::CachePool {
                 data: self.logical("data")?,
                 metadata: self.logical("metadata")?,
@@ -299,19 +296,14 @@ impl Reader<'_> {
         if metadata.is_some() || images.len() != count {
             return Err(format!("{} images, and {count} are expected", images.len()));
         }
-        let copies = if self.section.value("data_copies").is_some() { self.number("data_copies")? } else { 0 };
-        Ok(SegmentKind::Raid { level: level.to_owned(), chunk: self.sectors_or_0("stripe_size")?, copies, images })
+        let reserve = self.section.value("reshape_count").map_or(Ok(0), |_| self.number("reshape_count"))?;
+        Ok(SegmentKind::Raid { level: level.to_owned(), chunk: self.sectors_or_0("stripe_size")?, reserve, images })
     }
 
     fn snapshot(&self) -> Result<SegmentKind, String> {
         let is_merging = self.section.value("merging_store").is_some();
         let store = self.logical(if is_merging { "merging_store" } else { "cow_store" })?;
-        Ok(SegmentKind::Snapshot {
-            origin: self.logical("origin")?,
-            store,
-            chunk: self.sectors("chunk_size")?,
-            is_merging,
-        })
+        Ok(SegmentKind::Snapshot { origin: self.logical("origin")?, store, is_merging })
     }
 
     fn single_cache(&self) -> Result<Option<SingleCache>, String> {

@@ -24,10 +24,8 @@ const DEVICES_MAX: usize = 64;
 
 /// Finds out which device is which disk.
 pub(super) fn arrange(container: &Container<'_>, arrays: &[Result<Array, String>]) -> Arranged {
-    let nothing = || Arranged {
-        disks: vec![None; container.mpb.disks.len()],
-        volumes: vec![None; container.mpb.volumes.len()],
-    };
+    let nothing =
+        || Arranged { disks: vec![None; container.mpb.disks.len()], volumes: vec![None; container.mpb.volumes.len()] };
     if container.current.len() > DEVICES_MAX {
         return nothing();
     }
@@ -165,7 +163,8 @@ impl<'a> Search<'a> {
 
     fn result(self) -> Arranged {
         let only = |seen: BTreeSet<Vec<Option<usize>>>| if seen.len() == 1 { seen.into_iter().next() } else { None };
-        let same = |seen: BTreeSet<Option<usize>>| if seen.len() == 1 { seen.into_iter().next().flatten() } else { None };
+        let same =
+            |seen: BTreeSet<Option<usize>>| if seen.len() == 1 { seen.into_iter().next().flatten() } else { None };
         Arranged {
             disks: self.disks.into_iter().map(same).collect(),
             volumes: self.slots.into_iter().map(only).collect(),

@@ -1,6 +1,5 @@
 //! Puts arrays together as a session does, and reads them whole.
 
-use crate::map::Faults;
 use crate::{Device, Group, Health, Member, MemberState, Purpose, scan};
 use block::{BlockSize, ReadAt};
 use sha2::{Digest, Sha256};
@@ -17,7 +16,8 @@ pub(super) struct Array {
     pub(super) members: Vec<Member>,
     pub(super) notices: Vec<String>,
     pub(super) data: Arc<dyn ReadAt>,
-    pub(super) faults: Arc<Faults>,
+    /// What the user should know of the volume itself.
+    pub(super) warnings: Vec<String>,
 }
 
 impl Array {
@@ -50,7 +50,7 @@ pub(super) fn array_of(disks: &[Arc<dyn ReadAt>]) -> Array {
         members,
         notices,
         data: Arc::clone(&node.volume.data),
-        faults: found.faults,
+        warnings: node.volume.notices.clone(),
     }
 }
 
