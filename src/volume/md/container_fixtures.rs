@@ -35,6 +35,11 @@ pub(super) fn check(prefix: &str) {
     assert!(count > 0, "no fixtures {prefix}");
 }
 
+/// The bytes of a member, by its name.
+pub(super) fn image(name: &str) -> Vec<u8> {
+    fixtures::unpacked(&fixtures::directory("md").join("firmware").join(format!("{name}.img.zst")))
+}
+
 /// The sum of all of it; "-" when that cannot be read.
 fn sha256(data: &Arc<dyn ReadAt>) -> String {
     let mut bytes = vec![0; usize::try_from(data.size()).unwrap()];

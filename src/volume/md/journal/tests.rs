@@ -50,7 +50,8 @@ impl Member {
 
 impl Fixture {
     pub(in crate::md) fn new(name: &str) -> Self {
-        let index: Vec<Value> = serde_json::from_slice(&std::fs::read(directory("md").join("index.json")).unwrap()).unwrap();
+        let index: Vec<Value> =
+            serde_json::from_slice(&std::fs::read(directory("md").join("index.json")).unwrap()).unwrap();
         let index = index.into_iter().find(|case| case["name"] == name).unwrap();
         let image = bytes::Bytes::from(unpacked(&directory("md").join(format!("{name}.img.zst"))));
         let (mut start, mut members, mut journal) = (0, std::collections::BTreeMap::new(), None);
@@ -69,8 +70,11 @@ impl Fixture {
                 members: number::<4>(&superblock, 92),
                 component: number::<8>(&superblock, 80) << 9,
             });
-            let member =
-                Member { number: position as u64, device: Arc::new(MemoryDisk::new(bytes, BlockSize::B512)), superblock };
+            let member = Member {
+                number: position as u64,
+                device: Arc::new(MemoryDisk::new(bytes, BlockSize::B512)),
+                superblock,
+            };
             match role {
                 0xFFFD => journal = Some(member),
                 role => drop(members.insert(role, member)),

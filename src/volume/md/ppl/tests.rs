@@ -21,10 +21,14 @@ fn recover(fixture: &Fixture, members: &[Data], logs: &[Data]) -> Result<Recover
 
 fn parts(fixture: &Fixture, missing: &[u64]) -> (Vec<Data>, Vec<Data>) {
     let is_there = |number: u64| !missing.contains(&number);
-    fixture.members.iter().map(|member| match is_there(member.number) {
-        true => (Some(member.data()), Some(member.log())),
-        false => (None, None),
-    }).unzip()
+    fixture
+        .members
+        .iter()
+        .map(|member| match is_there(member.number) {
+            true => (Some(member.data()), Some(member.log())),
+            false => (None, None),
+        })
+        .unzip()
 }
 
 #[test]
