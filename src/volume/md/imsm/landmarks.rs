@@ -22,6 +22,8 @@ const GROUPS_MAX: u64 = 512;
 const PARTITIONS_MAX: usize = 32;
 /// Records at the beginning of NTFS' master file table, which always lie in one piece.
 const MFT_RECORDS: u64 = 16;
+/// ext4's feature of checksums for all metadata.
+const METADATA_CSUM: u32 = 0x400;
 const SIZES: [u64; 2] = [512, 4096];
 
 /// The landmarks of a volume.
@@ -119,8 +121,13 @@ fn mbr(finder: &Finder<'_>, found: &mut Vec<Landmark>) -> Vec<Range<u64>> {
 fn ext(finder: &Finder<'_>, region: &Range<u64>, found: &mut Vec<Landmark>) {
     const AT: u64 = 1024;
     const LENGTH: usize = 1024;
-    let is_superblock = |bytes: &[u8], group: u16| {
-        bytes.get(56..58) == Some(&[0x53, 0xEF]) && bytes.get(90..92) == Some(&group.to_le_bytes())
+    // A parity of a superblock and of nothing much looks like it, but for the checksum.
+    let is_whole = |bytes: &[u8]| {
+        let has_checksum = u32_at(bytes, 100).is_some_and(|features| features & METADATA_CSUM != 0);
+        !has_checksum || u32_at(bytes, 1020) == bytes.get(..1020).map(|bytes| !crc32c::crc32c(bytes))
+    };
+    let is_superblock = move |bytes: &[u8], group: u16| {
+        bytes.get(56..58) == Some(&[0x53, 0xEF]) && bytes.get(90..92) == Some(&group.to_le_bytes()) && is_whole(bytes)
     };
     let Some(first) = region.start.checked_add(AT) else { return };
     let Some(superblock) = one(finder, first, LENGTH, |bytes| is_superblock(bytes, 0)) else { return };
@@ -152,7 +159,6 @@ fn ext(finder: &Finder<'_>, region: &Range<u64>, found: &mut Vec<Landmark>) {
 /// The inodes of the first block group, in steps of a block: their checksums are made of their numbers (Linux
 /// `ext4_inode_csum`).
 fn inodes(finder: &Finder<'_>, region: &Range<u64>, superblock: &[u8], found: &mut Vec<Landmark>) {
-    const METADATA_CSUM: u32 = 0x400;
     const CSUM_SEED: u32 = 0x2000;
     const IS_64BIT: u32 = 0x80;
     const STEP: u64 = 4096;
