@@ -244,7 +244,9 @@ impl Structure {
         let Some(anchor) = header(&anchor) else { return Ok(None) };
         if !REVISIONS.contains(&&anchor.revision) {
             let revision = String::from_utf8_lossy(&anchor.revision);
-            return Err(Error::Damaged(format!("the DDF anchor at byte {at} has revision {revision}, which is not known")));
+            return Err(Error::Damaged(format!(
+                "the DDF anchor at byte {at} has revision {revision}, which is not known"
+            )));
         }
         let mut problem = String::new();
         let mut found: Vec<Self> = Vec::new();
@@ -286,9 +288,12 @@ impl Structure {
             at: start,
             guid: header.guid,
             sequence: i64::from(header.seq.get()).saturating_sub(i64::from(header.openflag != 0)),
-            refnum: refnum(&section(&header.data_section)?).ok_or_else(|| damaged("nothing says which disk this is"))?,
-            physical: physical(&section(&header.phys_section)?).ok_or_else(|| damaged("its table of disks is damaged"))?,
-            virtuals: virtuals(&section(&header.virt_section)?).ok_or_else(|| damaged("its table of volumes is damaged"))?,
+            refnum: refnum(&section(&header.data_section)?)
+                .ok_or_else(|| damaged("nothing says which disk this is"))?,
+            physical: physical(&section(&header.phys_section)?)
+                .ok_or_else(|| damaged("its table of disks is damaged"))?,
+            virtuals: virtuals(&section(&header.virt_section)?)
+                .ok_or_else(|| damaged("its table of volumes is damaged"))?,
             configs: configurations(&header, &configs, &mut notices),
             bad_blocks,
             notices,

@@ -60,9 +60,8 @@ fn gpt(finder: &Finder<'_>, found: &mut Vec<Landmark>) -> Vec<Range<u64>> {
         found.push(Landmark::new(block, SECTOR, |bytes| is_gpt_header(bytes, 1)));
         if let Some(offset) = alternate.checked_mul(block) {
             let guid = header.get(56..72).map(<[u8]>::to_vec);
-            let is_it = move |bytes: &[u8]| {
-                is_gpt_header(bytes, alternate) && bytes.get(56..72).map(<[u8]>::to_vec) == guid
-            };
+            let is_it =
+                move |bytes: &[u8]| is_gpt_header(bytes, alternate) && bytes.get(56..72).map(<[u8]>::to_vec) == guid;
             found.push(Landmark::new(offset, SECTOR, is_it));
         }
         let sum = u32_at(&header, 88);
@@ -134,9 +133,7 @@ fn ext(finder: &Finder<'_>, region: &Range<u64>, found: &mut Vec<Landmark>) {
     let block = 1024_u64 << log;
     let landmark = |offset: u64, group: u16| {
         let uuid = uuid.clone();
-        let is_it = move |bytes: &[u8]| {
-            is_superblock(bytes, group) && bytes.get(104..120).map(<[u8]>::to_vec) == uuid
-        };
+        let is_it = move |bytes: &[u8]| is_superblock(bytes, group) && bytes.get(104..120).map(<[u8]>::to_vec) == uuid;
         Landmark::new(offset, LENGTH, is_it)
     };
     found.push(landmark(first, 0));
@@ -168,7 +165,8 @@ fn inodes(finder: &Finder<'_>, region: &Range<u64>, superblock: &[u8], found: &m
         _ => superblock.get(104..120).map(crc32c::crc32c),
     };
     let inode_bytes = u16_at(superblock, 88).map_or(0, u64::from);
-    let (Some(seed), Some(per_group), true) = (seed, u32_at(superblock, 40), has_checksums && inode_bytes >= 128) else {
+    let (Some(seed), Some(per_group), true) = (seed, u32_at(superblock, 40), has_checksums && inode_bytes >= 128)
+    else {
         return;
     };
     let descriptors = u64::from(first_block).saturating_add(1).saturating_mul(block).saturating_add(region.start);
@@ -229,9 +227,8 @@ fn xfs(finder: &Finder<'_>, region: &Range<u64>, found: &mut Vec<Landmark>) {
         found.push(Landmark::new(start, SECTOR, is_copy));
         let headers: [(u64, &[u8; 4]); 2] = [(1, b"XAGF"), (2, b"XAGI")];
         for (number, magic) in headers {
-            let is_it = move |bytes: &[u8]| {
-                bytes.starts_with(magic) && u32_at(bytes, 8).map(u32::swap_bytes) == Some(ag)
-            };
+            let is_it =
+                move |bytes: &[u8]| bytes.starts_with(magic) && u32_at(bytes, 8).map(u32::swap_bytes) == Some(ag);
             found.push(Landmark::new(start.saturating_add(sector.saturating_mul(number)), SECTOR, is_it));
         }
     }
@@ -251,7 +248,8 @@ fn ntfs(finder: &Finder<'_>, region: &Range<u64>, found: &mut Vec<Landmark>) {
     }
     // Large clusters are written as a negative power of two, as are small records.
     let power = |raw: u8| u32::from(raw.wrapping_neg());
-    let per_cluster = if *per_cluster > 0x80 { 1_u64.checked_shl(power(*per_cluster)) } else { Some((*per_cluster).into()) };
+    let per_cluster =
+        if *per_cluster > 0x80 { 1_u64.checked_shl(power(*per_cluster)) } else { Some((*per_cluster).into()) };
     let cluster = per_cluster.map(|sectors| sectors.saturating_mul(sector)).unwrap_or(0);
     let record_bytes = if *record > 0x80 { 1_u64.checked_shl(power(*record)).unwrap_or(0) } else { cluster };
     let Some(first) = mft.checked_mul(cluster).and_then(|at| at.checked_add(region.start)) else { return };
