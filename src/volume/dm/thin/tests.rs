@@ -217,14 +217,14 @@ proptest! {
 
     #[test]
     fn a_damaged_pool_never_leads_astray(
-        changes in proptest::collection::vec((0..64_usize, 0..512_usize, any::<u8>()), 1..4),
+        changes in proptest::collection::vec((0..20_usize, 0..512_usize, any::<u8>()), 1..4),
         is_signed in any::<bool>(),
     ) {
         let mut writer = Writer { blocks: made("thin-few").chunks(4096).map(<[u8]>::to_vec).collect() };
-        let kinds: Vec<_> = (0..writer.blocks.len()).map(|block| writer.xor(block, &[SUPERBLOCK_XOR, 121_107])).collect();
         for (block, at, value) in changes {
+            let xor = writer.xor(block, &[SUPERBLOCK_XOR, 121_107]);
             writer.put(block, at, [value]);
-            if let Some(xor) = kinds[block].filter(|_| is_signed) {
+            if let Some(xor) = xor.filter(|_| is_signed) {
                 writer.sign(block, xor);
             }
         }
