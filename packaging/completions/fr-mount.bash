@@ -373,7 +373,7 @@ _fr__mount() {
             return 0
             ;;
         fr__subcmd__mount__subcmd__volumes)
-            opts="-v -h --verbose --ca --pin --server-name --client-cert --client-key --proxy --proxy-secret --chap-user --chap-secret --target-user --target-secret --initiator-name --digests --insecure-plaintext --connect-timeout --reconnect-timeout --cache --block-size --no-replay --log-device --realtime-device --json --log --help"
+            opts="-v -h --table --verbose --ca --pin --server-name --client-cert --client-key --proxy --proxy-secret --chap-user --chap-secret --target-user --target-secret --initiator-name --digests --insecure-plaintext --connect-timeout --reconnect-timeout --cache --block-size --no-replay --log-device --realtime-device --json --log --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

@@ -44,7 +44,7 @@ complete -c fr-mount -n "__fish_fr_mount_needs_command" -l reconnect-timeout -d 
 complete -c fr-mount -n "__fish_fr_mount_needs_command" -l cache -d 'Most memory for cached disk blocks' -r
 complete -c fr-mount -n "__fish_fr_mount_needs_command" -l block-size -d 'Sector size of disk image files' -r -f -a "512\t''
 4096\t''"
-complete -c fr-mount -n "__fish_fr_mount_needs_command" -l log-device -d 'This volume holds the log or journal of a file system on another one, where its UUID does not say so. Volumes are written DISK or DISK:PARTITION, with the numbers that \'volumes\' shows' -r
+complete -c fr-mount -n "__fish_fr_mount_needs_command" -l log-device -d 'This volume holds the log or journal of a file system on another one, where its UUID does not say so. Volumes are written DISK, DISK:PARTITION or GROUP/NAME, as \'volumes\' shows them' -r
 complete -c fr-mount -n "__fish_fr_mount_needs_command" -l realtime-device -d 'This volume holds the realtime files of an XFS file system on another one, where its UUID does not say so' -r
 complete -c fr-mount -n "__fish_fr_mount_needs_command" -l volume -d 'Mount only this volume, at MOUNTPOINT itself' -r
 complete -c fr-mount -n "__fish_fr_mount_needs_command" -l user-mapping -d 'Which Linux users and groups the users of Windows are: a UserMapping file of ntfs-3g' -r -F
@@ -88,9 +88,10 @@ complete -c fr-mount -n "__fish_fr_mount_using_subcommand volumes" -l reconnect-
 complete -c fr-mount -n "__fish_fr_mount_using_subcommand volumes" -l cache -d 'Most memory for cached disk blocks' -r
 complete -c fr-mount -n "__fish_fr_mount_using_subcommand volumes" -l block-size -d 'Sector size of disk image files' -r -f -a "512\t''
 4096\t''"
-complete -c fr-mount -n "__fish_fr_mount_using_subcommand volumes" -l log-device -d 'This volume holds the log or journal of a file system on another one, where its UUID does not say so. Volumes are written DISK or DISK:PARTITION, with the numbers that \'volumes\' shows' -r
+complete -c fr-mount -n "__fish_fr_mount_using_subcommand volumes" -l log-device -d 'This volume holds the log or journal of a file system on another one, where its UUID does not say so. Volumes are written DISK, DISK:PARTITION or GROUP/NAME, as \'volumes\' shows them' -r
 complete -c fr-mount -n "__fish_fr_mount_using_subcommand volumes" -l realtime-device -d 'This volume holds the realtime files of an XFS file system on another one, where its UUID does not say so' -r
 complete -c fr-mount -n "__fish_fr_mount_using_subcommand volumes" -l log -d 'Write a log to this file; FR_MOUNT_LOG sets what is logged (default: info)' -r -F
+complete -c fr-mount -n "__fish_fr_mount_using_subcommand volumes" -l table -d 'One line for each volume instead of the tree of disks, partitions, members, groups and volumes'
 complete -c fr-mount -n "__fish_fr_mount_using_subcommand volumes" -s v -l verbose -d 'Also show what each file system says of itself: state, last mount, features; with --json it is always there'
 complete -c fr-mount -n "__fish_fr_mount_using_subcommand volumes" -l insecure-plaintext -d 'Allow iscsi:// (no TLS) to other machines: everything can then be read and changed on the way'
 complete -c fr-mount -n "__fish_fr_mount_using_subcommand volumes" -l no-replay -d 'Show file systems that were in use as they lie on the disk, without what their journals hold'

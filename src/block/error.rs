@@ -22,7 +22,9 @@ pub enum ReadErrorKind {
 }
 
 impl ReadErrorKind {
-    const fn text(self) -> &'static str {
+    /// What it means, in words.
+    #[must_use]
+    pub const fn text(self) -> &'static str {
         match self {
             Self::OutOfRange => "outside the disk",
             Self::Device => "the disk reported an error",

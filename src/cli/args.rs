@@ -120,7 +120,7 @@ pub(crate) struct SourceOptions {
     pub(crate) no_replay: bool,
 
     /// This volume holds the log or journal of a file system on another one, where its UUID does not say so. Volumes are
-    /// written DISK or DISK:PARTITION, with the numbers that 'volumes' shows
+    /// written DISK, DISK:PARTITION or GROUP/NAME, as 'volumes' shows them
     #[arg(long, value_name = "[FS=]VOLUME", value_parser = log_device, help_heading = "Reading")]
     pub(crate) log_device: Vec<String>,
 
@@ -254,6 +254,10 @@ pub(crate) struct VolumesArgs {
     /// iscsis://HOST[:PORT]/IQN, iscsi:// without TLS (no IQN: every target), or disk image files
     #[arg(value_name = "SOURCE", required = true, num_args = 1..)]
     pub(crate) sources: Vec<String>,
+
+    /// One line for each volume instead of the tree of disks, partitions, members, groups and volumes
+    #[arg(long, conflicts_with = "json")]
+    pub(crate) table: bool,
 
     /// Also show what each file system says of itself: state, last mount, features; with --json it is always there
     #[arg(short, long)]

@@ -35,7 +35,7 @@ fn paragraph(volume: &VolumeReport, details: &FileSystemReport) -> String {
 }
 
 /// A text from the disk without what could steer a terminal.
-fn printable(text: &str) -> String {
+pub(crate) fn printable(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }).collect()
 }
 

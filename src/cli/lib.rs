@@ -20,6 +20,7 @@ mod secret;
 mod serve;
 mod status;
 mod sys;
+mod tree;
 mod volumes;
 
 pub use args::Cli;

@@ -2,7 +2,7 @@
 
 use crate::exit::Failure;
 use comfy_table::{Table, presets};
-use session::{Report, VolumeReport, VolumeState};
+use session::{GroupReport, Report, VolumeReport, VolumeState};
 use std::io::{IsTerminal, Write};
 
 /// How results are printed.
@@ -91,9 +91,10 @@ pub(crate) fn report_text(report: &Report) -> String {
     let header = ["DISK", "PARTITION", "VOLUME", "DRIVE", "SIZE", "CONTENT", "FILES"].map(str::to_owned);
     table.set_header(chosen(header, has_letters));
     for disk in &report.disks {
-        let volumes: Vec<_> = report.volumes.iter().filter(|volume| volume.disk == disk.disk).collect();
+        let on_disk = |volume: &&VolumeReport| volume.disk == Some(disk.disk) && !is_logical(volume);
+        let volumes: Vec<_> = report.volumes.iter().filter(on_disk).collect();
         let name = format!("{} ({}, {})", disk.disk, size(disk.bytes), disk.table);
-        if volumes.is_empty() {
+        if volumes.is_empty() && !is_member(report, disk.disk) {
             let empty = [name.as_str(), "-", "-", "", "", "", "no partition was found"].map(str::to_owned);
             table.add_row(chosen(empty, has_letters));
         }
@@ -101,13 +102,42 @@ pub(crate) fn report_text(report: &Report) -> String {
             table.add_row(chosen(row(&name, volume), has_letters));
         }
     }
-    let notices = report.notices.iter().cloned();
+    for volume in report.volumes.iter().filter(|volume| is_logical(volume)) {
+        table.add_row(chosen(row(&volume.position, volume), has_letters));
+    }
+    format!("{}{}", table.trim_fmt(), notices(report))
+}
+
+/// What the user should know, a line each.
+pub(crate) fn notices(report: &Report) -> String {
     let of_volumes = report
         .volumes
         .iter()
         .flat_map(|volume| volume.notices.iter().map(move |notice| format!("{}: {notice}", volume.name)));
-    let notices: Vec<_> = notices.chain(of_volumes).map(|notice| format!("\nnote: {notice}")).collect();
-    format!("{}{}", table.trim_fmt(), notices.concat())
+    report.notices.iter().cloned().chain(of_volumes).map(|notice| format!("\nnote: {notice}")).collect()
+}
+
+/// Whether it is no part of one disk: an array, a logical volume, or a partition of these.
+fn is_logical(volume: &VolumeReport) -> bool {
+    volume.position.contains('/')
+}
+
+/// Whether something of a disk belongs to an array or a volume group.
+fn is_member(report: &Report, disk: usize) -> bool {
+    let (disk, partitions) = (disk.to_string(), format!("{disk}:"));
+    let positions =
+        report.groups.iter().flat_map(|group| &group.members).filter_map(|member| member.position.as_deref());
+    let tables = positions.filter(|position| *position != disk).any(|position| position.starts_with(&partitions));
+    tables || report.groups.iter().any(|group| !is_table(&group.kind) && has_member(group, &disk))
+}
+
+/// Whether a group is a partition table.
+pub(crate) fn is_table(kind: &str) -> bool {
+    matches!(kind, "GPT" | "MBR")
+}
+
+fn has_member(group: &GroupReport, position: &str) -> bool {
+    group.members.iter().any(|member| member.position.as_deref() == Some(position))
 }
 
 /// The columns that are shown: without that of drive letters where there are none.
@@ -122,23 +152,33 @@ fn chosen(columns: [String; 7], has_letters: bool) -> Vec<String> {
 }
 
 fn row(disk: &str, volume: &VolumeReport) -> [String; 7] {
-    let partition = volume.partition.number.map_or_else(|| "whole disk".to_owned(), |number| number.to_string());
-    let files = match (&volume.state, &volume.mount_path) {
-        (VolumeState::Mounted, Some(path)) => path.clone(),
-        (VolumeState::Mounted | VolumeState::Readable, _) => "readable".to_owned(),
-        (VolumeState::NoFileSystem(reason), _) => format!("none: {reason}"),
-        (VolumeState::Unreadable(reason), _) => format!("not readable: {reason}"),
+    let kind = &volume.partition.kind;
+    let partition = match volume.partition.number {
+        Some(number) => format!("{number} ({kind})"),
+        None if is_logical(volume) => kind.clone(),
+        None => format!("whole disk ({kind})"),
     };
+    let health = if volume.health == "whole" { String::new() } else { format!(" [{}]", volume.health) };
     let content = volume.format.clone().unwrap_or_else(|| "?".to_owned());
     [
         disk.to_owned(),
-        format!("{partition} ({})", volume.partition.kind),
+        format!("{partition}{health}"),
         volume.name.clone(),
         volume.drive_letters.join(" "),
         size(volume.bytes),
         content,
-        files,
+        files(volume),
     ]
+}
+
+/// What can be done with a volume: where it is mounted, whether it is readable, why not.
+pub(crate) fn files(volume: &VolumeReport) -> String {
+    match (&volume.state, &volume.mount_path) {
+        (VolumeState::Mounted, Some(path)) => path.clone(),
+        (VolumeState::Mounted | VolumeState::Readable, _) => "readable".to_owned(),
+        (VolumeState::NoFileSystem(reason), _) => format!("none: {reason}"),
+        (VolumeState::Unreadable(reason), _) => format!("not readable: {reason}"),
+    }
 }
 
 /// A size for people: 3 digits and a binary unit.
@@ -152,9 +192,11 @@ mod tests {
     use session::{DiskReport, PartitionReport};
 
     fn report() -> Report {
-        let volume = |name: &str, number, state, mount_path: Option<&str>| VolumeReport {
+        let volume = |name: &str, number: Option<u32>, state, mount_path: Option<&str>| VolumeReport {
             name: name.into(),
-            disk: 0,
+            position: number.map_or_else(|| "0".to_owned(), |number| format!("0:{number}")),
+            disk: Some(0),
+            health: "whole".into(),
             partition: PartitionReport { number, kind: "Linux".into(), name: None, start: 1 << 20 },
             bytes: 3 << 30,
             format: Some("ext4".into()),
@@ -176,13 +218,14 @@ mod tests {
             table: "GPT".into(),
         };
         Report {
+            notices: vec!["a LUN was left out".into()],
             source: "iscsis://h/".into(),
             disks: vec![disk(0), disk(1)],
             volumes: vec![
                 volume("data", Some(1), VolumeState::Mounted, Some("/mnt/data")),
                 volume("disk0-part2", Some(2), VolumeState::Unreadable("it is XFS".into()), None),
             ],
-            notices: vec!["a LUN was left out".into()],
+            ..Report::default()
         }
     }
 

@@ -19,6 +19,8 @@ pub(crate) struct Serving {
     opened: Option<Opened>,
     report: Report,
     record: Option<Kept>,
+    /// How many members could not be read when the record was written last.
+    faults_told: usize,
 }
 
 /// A mounted volume.
@@ -51,7 +53,7 @@ impl Serving {
                 Err(failure) => entry.state = VolumeState::Unreadable(failure.message),
             }
         }
-        let mut serving = Self { volumes: served, opened: Some(opened), report, record: None };
+        let mut serving = Self { volumes: served, opened: Some(opened), report, record: None, faults_told: 0 };
         if serving.volumes.is_empty() {
             return Err(no_volume(&serving.report));
         }
@@ -80,6 +82,7 @@ impl Serving {
     pub(crate) fn until_stopped(&mut self, wakes: &Receiver<Wake>) {
         let mut lifecycle = Lifecycle::new(self.volumes.len());
         loop {
+            self.tell_faults();
             let mut events = self.unmounted_from_outside();
             match wakes.recv_timeout(TICK) {
                 Ok(Wake::Stop) | Err(RecvTimeoutError::Disconnected) => events.push(Event::StopRequested),
@@ -94,6 +97,19 @@ impl Serving {
                         None => return,
                     }
                 }
+            }
+        }
+    }
+
+    /// Writes into the record what members of volumes could not give, so that `fr-mount status` tells it.
+    fn tell_faults(&mut self) {
+        let (Some(opened), Some(record)) = (&self.opened, &mut self.record) else { return };
+        let faults = opened.faults();
+        // Their counts go on and on: what is new is another member.
+        if faults.len() != self.faults_told {
+            self.faults_told = faults.len();
+            if let Err(error) = record.set_notices(faults) {
+                tracing::warn!("the record cannot be written: {}", block::io_reason(&error));
             }
         }
     }

@@ -35,7 +35,8 @@ fn describe(record: &Record) -> String {
     };
     let volumes: String =
         record.volumes.iter().map(|volume| format!("  {}  {}\n", volume.name, volume.path.display())).collect();
-    format!("{}  {} ({state})\n{volumes}", record.mount_point.display(), record.source)
+    let notices: String = record.notices.iter().map(|notice| format!("  note: {notice}\n")).collect();
+    format!("{}  {} ({state})\n{volumes}{notices}", record.mount_point.display(), record.source)
 }
 
 pub(crate) fn unmount(args: &UnmountArgs, output: Output) -> Result<(), Failure> {

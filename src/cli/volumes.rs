@@ -5,6 +5,7 @@ use crate::details;
 use crate::exit::Failure;
 use crate::job::{JobSource, Secrets};
 use crate::output::{Output, ProgressLine, report_text};
+use crate::tree;
 use std::sync::Mutex;
 
 pub(crate) fn run(args: &VolumesArgs, output: Output) -> Result<(), Failure> {
@@ -20,7 +21,8 @@ pub(crate) fn run(args: &VolumesArgs, output: Output) -> Result<(), Failure> {
     drop(show);
     let report = opened.report();
     let details = || if args.verbose { details::text(report) } else { String::new() };
-    output.result(report, || format!("{}{}", report_text(report), details()));
+    let overview = || if args.table { report_text(report) } else { tree::text(report) };
+    output.result(report, || format!("{}{}", overview(), details()));
     opened.close();
     Ok(())
 }

@@ -27,8 +27,6 @@ pub(crate) struct Geometry {
     pub(crate) cluster_shift: u32,
     /// Bytes of a record of the MFT.
     pub(crate) record_bytes: u32,
-    /// Bytes of a block of an index, unless the index says otherwise.
-    pub(crate) index_bytes: u32,
     /// Clusters of the volume; a cluster that is cut off by its end does not count.
     pub(crate) clusters: u64,
     /// Where the MFT begins.
@@ -79,10 +77,6 @@ impl Geometry {
         let record_bytes = unit_bytes(byte(0x40), cluster_shift)
             .filter(|bytes| (512..=RECORD_BYTES_MAX).contains(bytes))
             .ok_or_else(|| damaged(format!("the size of records in the MFT is given as {}", byte(0x40))))?;
-        let index_bytes = unit_bytes(byte(0x44), cluster_shift)
-            .filter(|bytes| (512..=INDEX_BYTES_MAX).contains(bytes))
-            // Only a default: every index says it again.
-            .unwrap_or(4096);
         let bytes = number(0x28)
             .checked_mul(sector_bytes.into())
             .filter(|bytes| *bytes > 0 && *bytes <= volume_bytes)
@@ -102,7 +96,6 @@ impl Geometry {
         Ok(Self {
             cluster_shift,
             record_bytes,
-            index_bytes,
             clusters,
             mft_lcn: place(0x30, "the MFT")?,
             // Where it is wrong there is no copy, which only matters when the MFT is damaged.
@@ -215,7 +208,6 @@ pub(crate) mod tests {
         sector[0x30] = 4;
         sector[0x38] = 2;
         sector[0x40] = 0xF6;
-        sector[0x44] = 1;
         sector
     }
 
@@ -224,7 +216,7 @@ pub(crate) mod tests {
     #[test]
     fn sizes_are_counted_or_powers_of_two() {
         let geometry = Geometry::parse(&sector(), SIZE).unwrap();
-        assert_eq!((geometry.cluster_shift, geometry.record_bytes, geometry.index_bytes), (12, 1024, 4096));
+        assert_eq!((geometry.cluster_shift, geometry.record_bytes), (12, 1024));
         assert_eq!((geometry.clusters, geometry.mft_lcn), (255, 4));
         let mut large = sector();
         large[13] = 0xF4;
@@ -233,7 +225,7 @@ pub(crate) mod tests {
         assert_eq!(geometry.unwrap_err().kind, ErrorKind::Corrupt, "less than one cluster");
         large[0x28..0x30].copy_from_slice(&(1_u64 << 20).to_le_bytes());
         let geometry = Geometry::parse(&large, 1 << 30).unwrap();
-        assert_eq!((geometry.cluster_shift, geometry.index_bytes), (21, 4096));
+        assert_eq!(geometry.cluster_shift, 21);
     }
 
     #[test]

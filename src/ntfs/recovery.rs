@@ -25,7 +25,7 @@ pub(crate) struct Recovered {
 /// Opens `volume`, with what its log holds where that is wanted.
 pub(crate) fn recover(volume: &Arc<dyn ReadAt>, replay: bool) -> Result<Recovered> {
     let store = Store::open(Arc::clone(volume))?;
-    let outcome = match outcome(volume, &store) {
+    let outcome = match outcome(volume, &store, replay) {
         Err(error) if matches!(error.kind, ErrorKind::Corrupt | ErrorKind::Unsupported) => {
             Outcome::NotReplayable { reason: error.message }
         }
@@ -40,12 +40,12 @@ pub(crate) fn recover(volume: &Arc<dyn ReadAt>, replay: bool) -> Result<Recovere
             );
             return Ok(Recovered { store, state: Some(State::JournalNotReplayable), notice: Some(notice) });
         }
+        Outcome::NotReplayed => {
+            let notice = "its log ($LogFile) holds changes that were not replayed, as asked".to_owned();
+            return Ok(Recovered { store, state: Some(State::JournalToBeReplayed), notice: Some(notice) });
+        }
         Outcome::Replayed(changes) => changes,
     };
-    if !replay {
-        let notice = "its log ($LogFile) holds changes that were not replayed, as asked".to_owned();
-        return Ok(Recovered { store, state: Some(State::JournalToBeReplayed), notice: Some(notice) });
-    }
     let summary = changes.summary;
     let mut notice = format!(
         "it was in use: its log ($LogFile) was replayed in memory ({} changes done again, {} changes of {} unfinished \
@@ -62,12 +62,12 @@ pub(crate) fn recover(volume: &Arc<dyn ReadAt>, replay: bool) -> Result<Recovere
     Ok(Recovered { store: Store::open(overlay)?, state: Some(State::JournalToBeReplayed), notice: Some(notice) })
 }
 
-fn outcome(volume: &Arc<dyn ReadAt>, store: &Store) -> Result<Outcome> {
+fn outcome(volume: &Arc<dyn ReadAt>, store: &Store, replay: bool) -> Result<Outcome> {
     let inode = store.inode(LOG).map_err(missing_is_damage)?;
     let data = Value::find(store, &inode, Kind::DATA, &[])?.ok_or_else(|| corrupt("$LogFile has no data"))?;
     let read = |offset: u64, buf: &mut [u8]| {
         let read = data.read(store, offset, buf)?;
         if read == buf.len() { Ok(()) } else { Err(corrupt("$LogFile is cut short")) }
     };
-    log::replay(volume, &store.device.geometry, &read, data.size())
+    log::replay(volume, &store.device.geometry, &read, data.size(), replay)
 }

@@ -1,5 +1,4 @@
-//! What is in a volume. Members of arrays and volume groups are looked for before file systems: a mirror's member
-//! looks like the file system in it, but may hold old data.
+//! What is in a volume that is no member of anything that `volume` puts together.
 
 use block::{ReadAt, ReadError, ReadErrorKind};
 
@@ -32,12 +31,6 @@ pub(crate) enum Content {
     Unknown,
 }
 
-impl Content {
-    /// A member of an md array.
-    pub(crate) const MD_MEMBER: Self =
-        Self::Foreign { format: "linux_raid_member", name: "a member of a Linux md RAID array" };
-}
-
 /// A fixed byte string at a fixed place.
 struct Signature {
     offset: u64,
@@ -52,10 +45,6 @@ const fn signature(offset: u64, magic: &'static [u8], format: &'static str, name
 
 /// Parts of something larger (util-linux `libblkid/src/superblocks`).
 const MEMBERS: &[Signature] = &[
-    signature(0x000, b"LABELONE", "LVM2_member", "an LVM2 physical volume"),
-    signature(0x200, b"LABELONE", "LVM2_member", "an LVM2 physical volume"),
-    signature(0x400, b"LABELONE", "LVM2_member", "an LVM2 physical volume"),
-    signature(0x600, b"LABELONE", "LVM2_member", "an LVM2 physical volume"),
     signature(0, b"LUKS\xba\xbe", "crypto_LUKS", "a LUKS-encrypted volume"),
     signature(3, b"-FVE-FS-", "BitLocker", "a BitLocker-encrypted volume"),
     signature(0, b"SPACEDB ", "storage_space_member", "a member of a Windows storage pool"),
@@ -78,9 +67,6 @@ const FILE_SYSTEMS: &[Signature] = &[
 /// # Errors
 /// When it cannot be read.
 pub(crate) fn content(volume: &dyn ReadAt) -> Result<Content, ReadError> {
-    if md_superblock(volume)?.is_some() {
-        return Ok(Content::MD_MEMBER);
-    }
     if let Some(found) = first_match(volume, MEMBERS)? {
         return Ok(found);
     }
@@ -126,26 +112,6 @@ fn first_match(volume: &dyn ReadAt, signatures: &[Signature]) -> Result<Option<C
         }
     }
     Ok(None)
-}
-
-/// Where the md superblock is when this is a member of an md array: superblock 1.1 at the start, 1.2 at 4 KiB, 1.0 and
-/// 0.90 near the end (Linux `drivers/md/md.c`, `super_90_load` and `super_1_load`; `include/uapi/linux/raid/md_p.h`).
-pub(crate) fn md_superblock(device: &dyn ReadAt) -> Result<Option<u64>, ReadError> {
-    const MAGIC_090: [u8; 8] = [0xfc, 0x4e, 0x2b, 0xa9, 0, 0, 0, 0];
-    const MAGIC_1: [u8; 8] = [0xfc, 0x4e, 0x2b, 0xa9, 1, 0, 0, 0];
-    /// Byte of `super_offset` in `struct mdp_superblock_1`: the superblock's own sector on its device.
-    const SUPER_OFFSET: u64 = 144;
-    const RESERVED_090: u64 = 64 << 10;
-    let size = device.size();
-    let at_end = (size >> 9).checked_sub(16).map(|sector| (sector & !7) << 9);
-    for offset in [Some(0), Some(4096), at_end].into_iter().flatten() {
-        let own_sector = (offset >> 9).to_le_bytes();
-        if has(device, Some(offset), &MAGIC_1)? && has(device, offset.checked_add(SUPER_OFFSET), &own_sector)? {
-            return Ok(Some(offset));
-        }
-    }
-    let super_090 = (size & !(RESERVED_090.wrapping_sub(1))).checked_sub(RESERVED_090);
-    Ok(if has(device, super_090, &MAGIC_090)? { super_090 } else { None })
 }
 
 /// Whether a swap header for one of the page sizes is there (Linux `mm/swapfile.c`).
@@ -195,21 +161,6 @@ mod tests {
             assert_eq!(format(signature.offset as usize, signature.magic), Some(signature.format));
             assert_eq!(format(signature.offset as usize + 5, signature.magic), None);
         }
-    }
-
-    #[test]
-    fn a_member_of_a_mirror_is_no_file_system() {
-        let version_1 = |at: usize, own_sector: u64| {
-            let mut superblock = vec![0xfc, 0x4e, 0x2b, 0xa9, 1, 0, 0, 0];
-            superblock.resize(144, 0);
-            superblock.extend_from_slice(&own_sector.to_le_bytes());
-            format(at, &superblock)
-        };
-        for at in [0, 4096, (1 << 20) - 8192] {
-            assert_eq!(version_1(at, at as u64 / 512), Some("linux_raid_member"), "at {at}");
-            assert_eq!(version_1(at, 77), None, "at {at}, the superblock of something else");
-        }
-        assert_eq!(format((1 << 20) - 65_536, &[0xfc, 0x4e, 0x2b, 0xa9, 0, 0, 0, 0]), Some("linux_raid_member"));
     }
 
     #[test]

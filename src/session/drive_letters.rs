@@ -32,7 +32,7 @@ pub(crate) fn installation(file_system: &dyn FileSystem) -> vfs::Result<Option<M
 
 impl DriveLetters {
     /// Puts together what the installations say, of which each volume may have one.
-    pub(crate) fn new(volumes: &[Volume], installations: &[vfs::Result<Option<MountedDevices>>]) -> Self {
+    pub(crate) fn new(volumes: &[&Volume], installations: &[vfs::Result<Option<MountedDevices>>]) -> Self {
         let known: Vec<_> = volumes.iter().map(|volume| (volume.identity, volume.start)).collect();
         let found = installations.iter().enumerate();
         let found = found.filter_map(|(number, found)| Some((number, found.as_ref().ok()?.as_ref()?)));
@@ -113,8 +113,7 @@ mod tests {
 
     fn volume(identity: Option<Identity>, start: u64) -> Volume {
         let data = Arc::new(MemoryDisk::new(vec![0; 512], BlockSize::B512));
-        let (kind, name, uuid) = (VolumeKind::WholeDisk, None, None);
-        Volume { disk: 0, partition: Some(1), kind, name, uuid, identity, start, bytes: 512, data }
+        Volume { identity, start, ..Volume::new("1", VolumeKind::WholeDisk, BlockSize::B512, data) }
     }
 
     fn gpt(number: u128) -> Identity {
@@ -142,7 +141,7 @@ mod tests {
             [volume(Some(gpt(1)), 0), volume(Some(MBR), 1 << 20), volume(Some(MBR), 1 << 21), volume(None, 0)];
         let data = Partition::Mbr { disk_signature: 0xDEAD_BEEF, start: 1 << 20 };
         let letters = remembers(&[('C', partition(1)), ('D', data), ('E', data), ('F', partition(9))]);
-        let letters = DriveLetters::new(&volumes, &[Ok(Some(letters))]);
+        let letters = DriveLetters::new(&volumes.each_ref(), &[Ok(Some(letters))]);
         assert_eq!(
             (0..4).map(|number| letters.of(number)).collect::<Vec<_>>(),
             [vec!['C'], vec!['D', 'E'], vec![], vec![]]
@@ -157,7 +156,8 @@ mod tests {
     #[test]
     fn links_do_not_lead_to_volumes_that_are_not_mounted() {
         let volumes = [volume(Some(gpt(1)), 0), volume(Some(gpt(2)), 0)];
-        let letters = DriveLetters::new(&volumes, &[Ok(Some(remembers(&[('C', partition(1)), ('D', partition(2))])))]);
+        let letters =
+            DriveLetters::new(&volumes.each_ref(), &[Ok(Some(remembers(&[('C', partition(1)), ('D', partition(2))])))]);
         let places = letters.places(0, &names(&[(0, "C")]));
         assert_eq!(places.drives, HashMap::from([('C', Vec::new())]));
     }
@@ -167,7 +167,7 @@ mod tests {
         let volumes = [1, 2, 3].map(|number| volume(Some(gpt(number)), 0));
         let one = remembers(&[('C', partition(1)), ('D', partition(2)), ('E', partition(3))]);
         let two = remembers(&[('C', partition(2)), ('D', partition(1)), ('E', partition(3))]);
-        let letters = DriveLetters::new(&volumes, &[Ok(Some(one)), Ok(Some(two)), Ok(None)]);
+        let letters = DriveLetters::new(&volumes.each_ref(), &[Ok(Some(one)), Ok(Some(two)), Ok(None)]);
         assert_eq!([letters.of(0), letters.of(1), letters.of(2)], [['C'], ['C'], ['E']]);
         let mounted = names(&[(0, "a"), (1, "b"), (2, "c")]);
         assert_eq!(letters.places(0, &mounted).drives[&'D'], b"../b");
@@ -178,7 +178,7 @@ mod tests {
     #[test]
     fn a_partition_that_two_disks_have_is_neither_of_them() {
         let volumes = [volume(Some(gpt(1)), 0), volume(Some(gpt(1)), 0)];
-        let letters = DriveLetters::new(&volumes, &[Ok(Some(remembers(&[('C', partition(1))])))]);
+        let letters = DriveLetters::new(&volumes.each_ref(), &[Ok(Some(remembers(&[('C', partition(1))])))]);
         assert_eq!([letters.of(0), letters.of(1)], [vec![], vec![]] as [Vec<char>; 2]);
     }
 }

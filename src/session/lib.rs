@@ -20,6 +20,7 @@ mod record;
 mod report;
 mod source;
 mod sys;
+mod tree;
 
 pub use companion::{Companion, Position, Role};
 pub use error::{Error, ErrorKind};
@@ -28,4 +29,7 @@ pub use ntfs::{HostNames, SecurityOptions, UserMapping};
 pub use open::{OpenOptions, OpenVolume, Opened, Progress, open};
 pub use reading::{ReadingOptions, WindowsOptions};
 pub use record::{Kept, Record, RecordedVolume, StateDir};
-pub use report::{DiskReport, FileSystemReport, PartitionReport, Report, VolumeReport, VolumeState};
+pub use report::{
+    DiskReport, FileSystemReport, GroupReport, MemberReport, PartReport, PartitionReport, Report, VolumeReport,
+    VolumeState,
+};

@@ -10,12 +10,12 @@ pub(crate) struct Candidate<'a> {
     pub(crate) label: Option<&'a str>,
     /// The drive letter that the recovered system gave it.
     pub(crate) letter: Option<char>,
-    pub(crate) disk: usize,
-    pub(crate) partition: Option<u32>,
+    /// Where it is: `0`, `0:2`, `vg0/home`, `md/data:1`.
+    pub(crate) position: &'a str,
 }
 
-/// A name for each volume, in their order: its label where that is usable, else its drive letter, else `disk0-part1` or
-/// `disk0`. What several volumes would be called gets the position added for each of them, so that the name of one does not
+/// A name for each volume, in their order: its label where that is usable, else its drive letter, else where it is: `disk0`,
+/// `disk0-part1`, `vg0-home`. What several volumes would be called gets the position added for each of them, so that the name of one does not
 /// depend on the others' order.
 pub(crate) fn assign(volumes: &[Candidate<'_>]) -> Vec<String> {
     let own = |volume: &Candidate<'_>| volume.label.and_then(usable).or_else(|| volume.letter.map(String::from));
@@ -23,7 +23,7 @@ pub(crate) fn assign(volumes: &[Candidate<'_>]) -> Vec<String> {
     let mut taken = HashSet::new();
     let mut names = Vec::new();
     for (volume, own_name) in volumes.iter().zip(&own) {
-        let position = position(volume);
+        let position = position(volume.position);
         let shared = own.iter().filter(|other| *other == own_name).count() > 1;
         let wanted = match own_name {
             Some(name) if shared => format!("{name}-{position}"),
@@ -40,11 +40,10 @@ pub(crate) fn assign(volumes: &[Candidate<'_>]) -> Vec<String> {
     names
 }
 
-fn position(volume: &Candidate<'_>) -> String {
-    match volume.partition {
-        Some(number) => format!("disk{}-part{number}", volume.disk),
-        None => format!("disk{}", volume.disk),
-    }
+fn position(at: &str) -> String {
+    let disk = if at.starts_with(|c: char| c.is_ascii_digit()) && !at.contains('/') { "disk" } else { "" };
+    let name = format!("{disk}{}", at.replace('/', "-").replace(':', "-part"));
+    usable(&name).unwrap_or_else(|| "volume".to_owned())
 }
 
 /// A label as the name of a directory: no `/`, no control characters, not `.` or `..` or hidden, not too long.
@@ -62,43 +61,44 @@ fn usable(label: &str) -> Option<String> {
 mod tests {
     use super::*;
 
-    fn names(volumes: &[(Option<&str>, usize, Option<u32>)]) -> Vec<String> {
-        let volume = |&(label, disk, partition)| Candidate { label, letter: None, disk, partition };
+    fn names(volumes: &[(Option<&str>, &str)]) -> Vec<String> {
+        let volume = |&(label, position)| Candidate { label, letter: None, position };
         assign(&volumes.iter().map(volume).collect::<Vec<_>>())
     }
 
     #[test]
     fn labels_name_volumes_and_positions_name_the_rest() {
-        let volumes = [(Some("data"), 0, Some(1)), (None, 0, Some(2)), (None, 1, None)];
-        assert_eq!(names(&volumes), ["data", "disk0-part2", "disk1"]);
+        let volumes = [(Some("data"), "0:1"), (None, "0:2"), (None, "1"), (None, "vg0/home"), (None, "md/root:2")];
+        assert_eq!(names(&volumes), ["data", "disk0-part2", "disk1", "vg0-home", "md-root-part2"]);
     }
 
     #[test]
     fn a_label_that_two_volumes_have_gets_their_positions() {
-        let volumes = [(Some("data"), 0, Some(1)), (Some("data"), 1, Some(1))];
+        let volumes = [(Some("data"), "0:1"), (Some("data"), "1:1")];
         assert_eq!(names(&volumes), ["data-disk0-part1", "data-disk1-part1"]);
     }
 
     #[test]
     fn drive_letters_name_volumes_without_label() {
-        let volume = |label, letter, number| Candidate { label, letter, disk: 0, partition: Some(number) };
-        let volumes = [volume(None, Some('C'), 1), volume(Some("data"), Some('D'), 2), volume(None, Some('E'), 3)];
+        let volume = |label, letter, position| Candidate { label, letter, position };
+        let volumes =
+            [volume(None, Some('C'), "0:1"), volume(Some("data"), Some('D'), "0:2"), volume(None, Some('E'), "0:3")];
         assert_eq!(assign(&volumes), ["C", "data", "E"]);
-        let volumes = [volume(None, Some('C'), 1), volume(Some("C"), None, 2)];
+        let volumes = [volume(None, Some('C'), "0:1"), volume(Some("C"), None, "0:2")];
         assert_eq!(assign(&volumes), ["C-disk0-part1", "C-disk0-part2"]);
     }
 
     #[test]
     fn a_hostile_label_stays_below_the_mount_point() {
-        let volumes = [(Some("../../etc"), 0, Some(1)), (Some(".."), 0, Some(2)), (Some("a/b\n"), 0, Some(3))];
+        let volumes = [(Some("../../etc"), "0:1"), (Some(".."), "0:2"), (Some("a/b\n"), "0:3")];
         assert_eq!(names(&volumes), ["_.._etc", "disk0-part2", "a_b"]);
         let long = "é".repeat(200);
-        assert!(names(&[(Some(&long), 0, None)]).iter().all(|name| name.len() <= NAME_BYTES_MAX));
+        assert!(names(&[(Some(&long), "0")]).iter().all(|name| name.len() <= NAME_BYTES_MAX));
     }
 
     #[test]
     fn names_are_unique_even_when_a_label_looks_like_a_position() {
-        let volumes = [(Some("disk0-part2"), 0, Some(1)), (None, 0, Some(2)), (None, 0, Some(2))];
+        let volumes = [(Some("disk0-part2"), "0:1"), (None, "0:2"), (None, "0:2")];
         let names: HashSet<_> = names(&volumes).into_iter().collect();
         assert_eq!(names.len(), 3);
     }

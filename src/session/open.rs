@@ -6,6 +6,7 @@ use crate::drive_letters::{self, DriveLetters};
 use crate::names::{self, Candidate};
 use crate::reading::{self, Reading, ReadingOptions};
 use crate::source::{Source, SourceDisk};
+use crate::tree;
 use crate::{DiskReport, Error, ErrorKind, FileSystemReport, PartitionReport, Report, VolumeReport, VolumeState};
 use block::{Cache, CacheConfig, CachedDisk, ReadAt, ReadError};
 use bundle::RecoveryPoint;
@@ -13,7 +14,8 @@ use guest::MountedDevices;
 use std::collections::HashMap;
 use std::sync::Arc;
 use vfs::{Description, FileSystem};
-use volume::{Device, Scan, Volume};
+use volume::map::Faults;
+use volume::{Device, Node, Purpose, Scan};
 
 /// How a recovery point is opened.
 pub struct OpenOptions {
@@ -47,6 +49,7 @@ pub struct Opened {
     report: Report,
     volumes: Vec<OpenVolume>,
     source: Source,
+    faults: Arc<Faults>,
 }
 
 impl Opened {
@@ -60,6 +63,12 @@ impl Opened {
     #[must_use]
     pub fn take_volumes(&mut self) -> Vec<OpenVolume> {
         std::mem::take(&mut self.volumes)
+    }
+
+    /// What members of volumes could not give until now, in words.
+    #[must_use]
+    pub fn faults(&self) -> Vec<String> {
+        tree::faults(&self.faults)
     }
 
     /// Ends the connection. Whatever is read from now on is an error.
@@ -83,14 +92,15 @@ pub fn open(point: &RecoveryPoint, options: OpenOptions, progress: Progress<'_>)
     let found = volume::scan(&devices.iter().map(Attached::device).collect::<Vec<_>>());
     report.notices.extend(found.notices.iter().cloned());
     if let Some(position) = companion::unknown(&reading.companions, &found) {
-        let message = format!(
-            "there is no volume {position} in it: 'fr-mount volumes' shows the numbers of disks and partitions"
-        );
+        let message = format!("there is no volume {position} in it: 'fr-mount volumes' shows where each is");
         return Err(Error::new(ErrorKind::Config, message));
     }
     report.disks = devices.iter().enumerate().map(|(index, disk)| disk.report(index, &found)).collect();
-    let volumes = read_volumes(&devices, &found, &reading, &mut report, progress);
-    Ok(Opened { report, volumes, source })
+    report.groups = found.groups.iter().map(|group| tree::group(group, &found)).collect();
+    report.parts = found.nodes.iter().filter_map(tree::part).collect();
+    let volumes = read_volumes(&found, &reading, &mut report, progress);
+    report.notices.extend(tree::faults(&found.faults));
+    Ok(Opened { report, volumes, source, faults: found.faults })
 }
 
 /// A disk behind the cache.
@@ -128,22 +138,24 @@ impl Attached {
 struct Finding {
     content: Result<Content, ReadError>,
     reading: Option<Reading>,
+    /// Why it cannot be looked into at all.
+    refused: Option<String>,
 }
 
 fn read_volumes(
-    devices: &[Attached],
     found: &Scan,
     reading: &ReadingOptions,
     report: &mut Report,
     progress: Progress<'_>,
 ) -> Vec<OpenVolume> {
-    let findings: Vec<_> = found.volumes.iter().map(|volume| find(volume, devices, found, reading, progress)).collect();
+    let volumes: Vec<_> = found.volumes().collect();
+    let findings: Vec<_> = volumes.iter().map(|volume| find(volume, found, reading, progress)).collect();
     let installations: Vec<_> = findings.iter().map(installation).collect();
-    let letters = DriveLetters::new(&found.volumes, &installations);
-    let names = names(&found.volumes, &findings, &letters);
+    let letters = DriveLetters::new(&volumes.iter().map(|node| &node.volume).collect::<Vec<_>>(), &installations);
+    let names = names(&volumes, &findings, &letters);
     lead_links(&findings, &letters, &names, reading.mounted_alone.as_deref());
     let mut open = Vec::new();
-    for (((volume, finding), name), installation) in found.volumes.iter().zip(findings).zip(names).zip(installations) {
+    for (((volume, finding), name), installation) in volumes.iter().zip(findings).zip(names).zip(installations) {
         let index = report.volumes.len();
         let mut entry = volume_report(volume, &finding, name.clone());
         entry.drive_letters = letters.of(index).into_iter().map(|letter| format!("{letter}:")).collect();
@@ -166,14 +178,13 @@ fn installation(finding: &Finding) -> vfs::Result<Option<MountedDevices>> {
     }
 }
 
-fn names(volumes: &[Volume], findings: &[Finding], letters: &DriveLetters) -> Vec<String> {
+fn names(volumes: &[&Node], findings: &[Finding], letters: &DriveLetters) -> Vec<String> {
     let labels: Vec<_> = findings.iter().map(|finding| info(finding).and_then(|info| info.label)).collect();
     let numbered = volumes.iter().zip(&labels).enumerate();
     let candidates = numbered.map(|(number, (volume, label))| Candidate {
         label: label.as_deref(),
         letter: letters.of(number).first().copied(),
-        disk: volume.disk,
-        partition: volume.partition,
+        position: &volume.position,
     });
     names::assign(&candidates.collect::<Vec<_>>())
 }
@@ -194,43 +205,22 @@ fn lead_links(findings: &[Finding], letters: &DriveLetters, names: &[String], al
     }
 }
 
-fn find(
-    volume: &Volume,
-    devices: &[Attached],
-    found: &Scan,
-    reading: &ReadingOptions,
-    progress: Progress<'_>,
-) -> Finding {
-    let number = volume.partition.map_or_else(String::new, |number| format!(" partition {number}"));
-    progress(&format!("reading disk {}{number}", volume.disk));
-    let content = match whole_disk_is_member(volume, devices, found) {
-        Ok(true) => Ok(Content::MD_MEMBER),
-        Ok(false) => detect::content(volume.data.as_ref()),
-        Err(error) => Err(error),
-    };
+fn find(volume: &Node, found: &Scan, reading: &ReadingOptions, progress: Progress<'_>) -> Finding {
+    progress(&format!("reading volume {}", volume.position));
+    if let Purpose::Refused(why) = &volume.volume.purpose {
+        return Finding { content: Ok(Content::Unknown), reading: None, refused: Some(why.clone()) };
+    }
+    let content = detect::content(volume.volume.data.as_ref());
     let reading = content.as_ref().ok().and_then(|content| reading::open(*content, volume, found, reading));
-    Finding { content, reading }
-}
-
-/// Whether the disk that holds this volume belongs, as a whole, to an md array: then its partitions are the array's,
-/// and this disk alone may hold old data. A superblock inside a partition is that partition's.
-fn whole_disk_is_member(volume: &Volume, devices: &[Attached], found: &Scan) -> Result<bool, ReadError> {
-    let Some(device) = devices.get(volume.disk) else { return Ok(false) };
-    let Some(at) = detect::md_superblock(device.data.as_ref())? else { return Ok(false) };
-    let inside = |other: &Volume| {
-        other.partition.is_some()
-            && other.disk == volume.disk
-            && at >= other.start
-            && at.checked_sub(other.start).is_some_and(|offset| offset < other.bytes)
-    };
-    Ok(!found.volumes.iter().any(inside))
+    Finding { content, reading, refused: None }
 }
 
 fn info(finding: &Finding) -> Option<vfs::FsInfo> {
     finding.reading.as_ref()?.file_system.as_ref().ok().map(|file_system| file_system.info())
 }
 
-fn volume_report(volume: &Volume, finding: &Finding, name: String) -> VolumeReport {
+fn volume_report(node: &Node, finding: &Finding, name: String) -> VolumeReport {
+    let volume = &node.volume;
     let info = info(finding);
     let description = finding.reading.as_ref().and_then(|reading| reading.description.as_ref());
     let (label, uuid) = info.as_ref().map(|info| (info.label.clone(), info.uuid.clone())).unwrap_or_default();
@@ -238,14 +228,16 @@ fn volume_report(volume: &Volume, finding: &Finding, name: String) -> VolumeRepo
     let format = info.as_ref().map(|info| info.format).or(format).map(ToOwned::to_owned);
     VolumeReport {
         name,
-        disk: volume.disk,
+        position: node.position.clone(),
+        disk: node.disk,
         partition: PartitionReport {
             number: volume.partition,
             kind: volume.kind.to_string(),
-            name: volume.name.clone(),
+            name: volume.label.clone(),
             start: volume.start,
         },
         bytes: volume.bytes,
+        health: volume.health.to_string(),
         format,
         label: label.or_else(|| description?.label.clone()),
         drive_letters: Vec::new(),
@@ -253,7 +245,7 @@ fn volume_report(volume: &Volume, finding: &Finding, name: String) -> VolumeRepo
         file_system: description.map(file_system_report),
         state,
         mount_path: None,
-        notices: info.map(|info| info.notices).unwrap_or_default(),
+        notices: volume.notices.iter().cloned().chain(info.map(|info| info.notices).unwrap_or_default()).collect(),
     }
 }
 
@@ -278,6 +270,9 @@ fn describe(finding: &Finding) -> (Option<&'static str>, VolumeState) {
             Ok(_) => (None, VolumeState::Readable),
             Err(error) => (Some(reading.format), VolumeState::Unreadable(chain(error))),
         };
+    }
+    if let Some(why) = &finding.refused {
+        return (None, VolumeState::Unreadable(why.clone()));
     }
     match &finding.content {
         Err(error) => (None, VolumeState::Unreadable(error.to_string())),

@@ -5,7 +5,7 @@ use crate::detect::Content;
 use block::ReadAt;
 use std::sync::Arc;
 use vfs::{Description, FileSystem, State};
-use volume::{Scan, Volume};
+use volume::{Node, Scan};
 
 /// How file systems are opened.
 #[derive(Clone, Debug)]
@@ -45,7 +45,7 @@ pub(crate) struct Reading {
 }
 
 /// Opens what is on `volume`; `None` where it is nothing that is read.
-pub(crate) fn open(content: Content, volume: &Volume, found: &Scan, options: &ReadingOptions) -> Option<Reading> {
+pub(crate) fn open(content: Content, volume: &Node, found: &Scan, options: &ReadingOptions) -> Option<Reading> {
     match content {
         Content::Ext => Some(ext4(volume, found, options)),
         Content::Xfs => Some(xfs(volume, found, options)),
@@ -54,23 +54,23 @@ pub(crate) fn open(content: Content, volume: &Volume, found: &Scan, options: &Re
     }
 }
 
-fn ext4(volume: &Volume, found: &Scan, options: &ReadingOptions) -> Reading {
-    let wanted = ext4::external_journal(volume.data.as_ref()).ok().flatten();
+fn ext4(volume: &Node, found: &Scan, options: &ReadingOptions) -> Reading {
+    let wanted = ext4::external_journal(volume.volume.data.as_ref()).ok().flatten();
     let is_journal = |other: &dyn ReadAt| ext4::journal_device(other).is_ok_and(|uuid| uuid == wanted);
     let journal = wanted.and_then(|_| companion::find(Role::Log, volume, found, &options.companions, &is_journal));
     let options = ext4::OpenOptions { replay: options.replay, journal, verify: options.verify };
-    let file_system = ext4::Ext4::open_with(&volume.data, &options);
+    let file_system = ext4::Ext4::open_with(&volume.volume.data, &options);
     Reading {
         format: "ext4",
         file_system: file_system.map(|fs| -> Arc<dyn FileSystem> { Arc::new(fs) }),
         // A damaged superblock describes nothing, and its copies do not know in what state it was left.
-        description: ext4::describe(volume.data.as_ref()).ok(),
+        description: ext4::describe(volume.volume.data.as_ref()).ok(),
         links: None,
     }
 }
 
-fn xfs(volume: &Volume, found: &Scan, options: &ReadingOptions) -> Reading {
-    let external = xfs::external(volume.data.as_ref()).unwrap_or_default();
+fn xfs(volume: &Node, found: &Scan, options: &ReadingOptions) -> Reading {
+    let external = xfs::external(volume.volume.data.as_ref()).unwrap_or_default();
     let uuid = |needed: Option<xfs::Needed>| needed.and_then(|needed| needed.uuid);
     let (log, realtime) = (uuid(external.log), uuid(external.realtime));
     let is_log = |other: &dyn ReadAt| log.is_some() && xfs::log_device(other).is_ok_and(|uuid| uuid == log);
@@ -84,8 +84,8 @@ fn xfs(volume: &Volume, found: &Scan, options: &ReadingOptions) -> Reading {
         log: companion(external.log, Role::Log, &is_log),
         realtime: companion(external.realtime, Role::Realtime, &is_realtime),
     };
-    let file_system = xfs::Xfs::open_with(&volume.data, &options);
-    let mut description = xfs::describe(volume.data.as_ref()).ok();
+    let file_system = xfs::Xfs::open_with(&volume.volume.data, &options);
+    let mut description = xfs::describe(volume.volume.data.as_ref()).ok();
     // What its log holds is known only when it was opened.
     let was_in_use = file_system.as_ref().ok().map(xfs::Xfs::was_in_use);
     if let Some(description) = description.as_mut().filter(|_| was_in_use != Some(false)) {
@@ -96,7 +96,7 @@ fn xfs(volume: &Volume, found: &Scan, options: &ReadingOptions) -> Reading {
     Reading { format: "xfs", file_system, description, links: None }
 }
 
-fn ntfs(volume: &Volume, options: &ReadingOptions) -> Reading {
+fn ntfs(volume: &Node, options: &ReadingOptions) -> Reading {
     let links = Arc::<ntfs::VolumeMap>::default();
     let options = ntfs::OpenOptions {
         replay: options.replay,
@@ -105,7 +105,7 @@ fn ntfs(volume: &Volume, options: &ReadingOptions) -> Reading {
         security: options.windows.security.clone(),
         volumes: Arc::clone(&links),
     };
-    let file_system = ntfs::Ntfs::open_with(&volume.data, &options);
+    let file_system = ntfs::Ntfs::open_with(&volume.volume.data, &options);
     Reading {
         format: "ntfs",
         description: file_system.as_ref().ok().map(ntfs::Ntfs::describe),

@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{self, Read, Write};
+use std::io::{self, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -20,6 +20,9 @@ pub struct Record {
     pub started_at: u64,
     /// What is mounted.
     pub volumes: Vec<RecordedVolume>,
+    /// What went wrong since: members of volumes that could not be read.
+    #[serde(default)]
+    pub notices: Vec<String>,
     /// Whether the daemon is still alive: its lock says so, not what the file says.
     pub alive: bool,
 }
@@ -38,7 +41,7 @@ impl Record {
     #[must_use]
     pub fn new(source: String, mount_point: PathBuf, volumes: Vec<RecordedVolume>) -> Self {
         let started_at = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs());
-        Self { pid: std::process::id(), source, mount_point, started_at, volumes, alive: true }
+        Self { pid: std::process::id(), source, mount_point, started_at, volumes, notices: Vec::new(), alive: true }
     }
 }
 
@@ -50,7 +53,27 @@ pub struct StateDir(PathBuf);
 #[derive(Debug)]
 pub struct Kept {
     path: PathBuf,
-    _locked: File,
+    locked: File,
+    record: Record,
+}
+
+impl Kept {
+    /// Replaces what the record says went wrong.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn set_notices(&mut self, notices: Vec<String>) -> io::Result<()> {
+        self.record.notices = notices;
+        self.write()
+    }
+
+    fn write(&mut self) -> io::Result<()> {
+        let text = serde_json::to_vec(&self.record).map_err(io::Error::other)?;
+        self.locked.rewind()?;
+        // In one piece, and cut afterwards: who reads it meanwhile finds a record, or one with something behind it.
+        self.locked.write_all(&text)?;
+        self.locked.set_len(u64::try_from(text.len()).unwrap_or(u64::MAX))
+    }
 }
 
 impl Drop for Kept {
@@ -78,15 +101,14 @@ impl StateDir {
     pub fn keep(&self, record: &Record) -> io::Result<Kept> {
         self.make()?;
         let path = self.path(record);
-        let mut file = OpenOptions::new().create(true).truncate(false).read(true).write(true).open(&path)?;
+        let file = OpenOptions::new().create(true).truncate(false).read(true).write(true).open(&path)?;
         file.try_lock().map_err(|error| match error {
             TryLockError::Error(error) => error,
             TryLockError::WouldBlock => io::Error::other("another process holds this session's record"),
         })?;
-        let text = serde_json::to_vec(record).map_err(io::Error::other)?;
-        file.set_len(0)?;
-        file.write_all(&text)?;
-        Ok(Kept { path, _locked: file })
+        let mut kept = Kept { path, locked: file, record: record.clone() };
+        kept.write()?;
+        Ok(kept)
     }
 
     fn make(&self) -> io::Result<()> {
@@ -166,6 +188,17 @@ mod tests {
         drop(kept);
         assert_eq!(state.sessions().unwrap(), []);
         assert!(!dir.path().join("state").exists());
+    }
+
+    #[test]
+    fn what_goes_wrong_later_is_in_the_record() {
+        let dir = tempfile::tempdir().unwrap();
+        let state = StateDir::new(dir.path().to_owned());
+        let mut kept = state.keep(&record()).unwrap();
+        for notices in [vec!["disk 1 cannot be read".to_owned(), "disk 2 neither".to_owned()], Vec::new()] {
+            kept.set_notices(notices.clone()).unwrap();
+            assert_eq!(state.sessions().unwrap(), [Record { notices, ..record() }]);
+        }
     }
 
     #[test]

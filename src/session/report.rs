@@ -10,6 +10,10 @@ pub struct Report {
     pub source: String,
     /// Every disk, in the order of targets and LUNs, or of the image files.
     pub disks: Vec<DiskReport>,
+    /// What was made of the disks, and of each other: partition tables, arrays, volume groups.
+    pub groups: Vec<GroupReport>,
+    /// What these hold: partitions, arrays, logical volumes, also those that only serve others.
+    pub parts: Vec<PartReport>,
     /// Every volume: what a file system may be in.
     pub volumes: Vec<VolumeReport>,
     /// What the user should know about the whole: damaged tables, skipped LUNs.
@@ -35,16 +39,63 @@ pub struct DiskReport {
     pub table: String,
 }
 
+/// A partition table, an array or a volume group.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GroupReport {
+    /// What it is, in words: `GPT`, `md RAID 5`, `LVM2 volume group`.
+    pub kind: String,
+    /// The name that its owner gave it.
+    pub name: Option<String>,
+    /// Its identity, as its own tools write it.
+    pub uuid: Option<String>,
+    /// `whole`, `degraded` (something is missing, and read from what is left), `partial`, `unreadable`.
+    pub health: String,
+    /// Its members, also those that are missing; for a partition table the one device that it is on.
+    pub members: Vec<MemberReport>,
+}
+
+/// A member of a group.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MemberReport {
+    /// Where it is; `None` when it is missing.
+    pub position: Option<String>,
+    /// Its identity.
+    pub uuid: Option<String>,
+    /// Its place among the others, in words.
+    pub role: String,
+    /// `active`, `spare`, `stale` (out of date, not read), `rebuilding`, `journal`, `missing`.
+    pub state: String,
+}
+
+/// What a group holds: a partition, an array, a logical volume.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PartReport {
+    /// Where it is: `0:2` is a partition of disk 0, `vg0/home` a logical volume, `md/data` an array.
+    pub position: String,
+    /// The group that it is of, as a position in [`Report::groups`].
+    pub group: usize,
+    /// How it is laid out, or a partition's type, in words.
+    pub kind: String,
+    /// What it is to others of its group, in words (`RAID image`); `None` for what holds data of its own.
+    pub role: Option<String>,
+    /// Its identity.
+    pub uuid: Option<String>,
+    /// Size in bytes.
+    pub bytes: u64,
+    /// `whole`, `degraded`, `partial`, `unreadable`.
+    pub health: String,
+}
+
 /// Which part of a disk a volume is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PartitionReport {
     /// Number of the partition as Linux counts; `None` for a whole disk.
     pub number: Option<u32>,
-    /// The partition's type in words.
+    /// The partition's type in words, or the layout of what is no partition.
     pub kind: String,
     /// The partition's own name (GPT).
     pub name: Option<String>,
-    /// First byte on the disk.
+    /// First byte on what the partition is on; 0 for others.
     pub start: u64,
 }
 
@@ -91,12 +142,16 @@ pub struct FileSystemReport {
 pub struct VolumeReport {
     /// Its name: unique within the recovery point, and the same each time.
     pub name: String,
-    /// Number of the disk it is on.
-    pub disk: usize,
-    /// Which part of the disk it is.
+    /// Where it is: `0` is a disk, `0:2` a partition of it, `vg0/home` a logical volume, `md/data` an array.
+    pub position: String,
+    /// Number of the disk it is on; `None` for a volume that may lie on several.
+    pub disk: Option<usize>,
+    /// Which part of the disk it is, or how it is laid out.
     pub partition: PartitionReport,
     /// Size in bytes.
     pub bytes: u64,
+    /// `whole`, `degraded` (members are missing, and what they held is read from others), `partial`, `unreadable`.
+    pub health: String,
     /// What is in it: `ext4`, `xfs`, `swap`, …; `None` when it was not recognised.
     pub format: Option<String>,
     /// The file system's label.

@@ -22,7 +22,7 @@ pub fn io(error: block::ReadError) -> Error {
     let kind = match error.kind {
         // The file system was checked to fit its volume: whatever points outside is damaged.
         Kind::OutOfRange | Kind::Damaged => ErrorKind::Corrupt,
-        Kind::Device | Kind::Disconnected => ErrorKind::Io,
+        Kind::Device | Kind::Missing | Kind::Disconnected => ErrorKind::Io,
         Kind::TimedOut => ErrorKind::TimedOut,
         Kind::Closed => ErrorKind::Closed,
     };

@@ -121,6 +121,7 @@ impl Volume {
 }
 
 /// Logical blocks of a device.
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct BlockRange {
     pub(crate) first: u64,
     pub(crate) count: u64,

@@ -242,6 +242,10 @@ impl VolumeManager for Gpt {
         "GPT"
     }
 
+    fn is_partition_table(&self) -> bool {
+        true
+    }
+
     fn probe(&self, device: &Device) -> Result<Option<Membership>, Error> {
         if !promised(device)? {
             return Ok(None);

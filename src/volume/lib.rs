@@ -7,7 +7,7 @@
 )]
 
 mod device;
-mod dm;
+pub mod dm;
 mod gpt;
 mod kind;
 mod lvm;
@@ -23,5 +23,5 @@ pub use kind::VolumeKind;
 pub use lvm::Lvm;
 pub use manager::{Error, Group, Health, Member, MemberState, Membership, Set, VolumeManager, sets_of_one};
 pub use mbr::Mbr;
-pub use md::Md;
+pub use md::{Ddf, Imsm, Md};
 pub use scan::{Node, Scan, Table, scan};

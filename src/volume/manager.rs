@@ -117,7 +117,7 @@ pub struct Group {
     pub uuid: Option<String>,
     /// Whether all of it is there.
     pub health: Health,
-    /// Its members, also those that are missing; empty for a partition table.
+    /// Its members, also those that are missing; where the manager says nothing, those that it was given.
     pub members: Vec<Member>,
     /// The volumes, in the manager's own order.
     pub volumes: Vec<Volume>,
@@ -129,6 +129,11 @@ pub struct Group {
 pub trait VolumeManager: Send + Sync {
     /// What users call it.
     fn name(&self) -> &'static str;
+
+    /// Whether its volumes are partitions: parts of one device, which are numbered.
+    fn is_partition_table(&self) -> bool {
+        false
+    }
 
     /// Whether the device belongs to this manager, and to which set.
     ///

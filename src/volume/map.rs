@@ -3,8 +3,9 @@
 //! A [`Layout`] says where a byte comes from; it knows numbers of members and offsets, and nothing of disks. [`Map`] reads
 //! what a layout says: several members at once, another copy or the parity where a member errs.
 
-use crate::map::pieces::Pieces;
 use block::{ReadAt, ReadError, ReadErrorKind};
+use members::{Members, another_helps, together};
+use pieces::Pieces;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -13,20 +14,29 @@ mod damaged;
 mod faults;
 mod galois;
 mod linear;
+mod members;
 mod parity;
 mod pieces;
 mod stripe;
 mod striped;
+mod zones;
 
+pub use copies::{Copies, FarSets, Mirror, Raid10};
 pub use damaged::Excluded;
 pub use faults::{Fault, Faults};
 pub use linear::{Linear, Segment};
-
+pub use parity::{Parity, Rotation};
 pub use stripe::{Stripe, Unit};
 pub use striped::Striped;
+pub use zones::{ZoneOrder, Zones};
+
+/// The smallest part that a member can err in, in bytes.
+const SECTOR: usize = 512;
+/// Pieces that one hint looks at; what is behind them is not fetched ahead.
+const HINTED_PIECES_MAX: usize = 1024;
 
 /// Bytes of a member: `offset` bytes from its start.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Place {
     /// Which member, as a position in the list that the map was given.
     pub member: usize,
@@ -85,105 +95,66 @@ pub struct Leg {
 /// A volume, read as its layout says.
 pub struct Map {
     layout: Box<dyn Layout>,
-    legs: Vec<Leg>,
-    faults: Arc<Faults>,
+    members: Members,
 }
 
 impl Map {
     /// The volume that `layout` makes of `legs`, whose positions the layout's places name.
     #[must_use]
     pub fn new(layout: Box<dyn Layout>, legs: Vec<Leg>, faults: &Arc<Faults>) -> Self {
-        Self { layout, legs, faults: Arc::clone(faults) }
+        Self { layout, members: Members::new(legs, faults) }
     }
 
-    /// Reads one place; what keeps it from being read is remembered.
-    fn read_place(&self, place: Place, buf: &mut [u8]) -> Result<(), ReadError> {
-        let length = u64::try_from(buf.len()).unwrap_or(u64::MAX);
-        let missing = |why: &str| ReadError::new(ReadErrorKind::Missing, place.offset, length).with_detail(why);
-        let Some(leg) = self.legs.get(place.member) else { return Err(missing("there is no such member")) };
-        let Some(data) = &leg.data else { return Err(missing(&format!("{} is missing", leg.name))) };
-        // What is known to be missing is told with the volume; an error comes as a surprise.
-        let record = |error: &ReadError| {
-            if error.kind != ReadErrorKind::Missing {
-                self.faults.record(&leg.name, error);
+    /// The pieces of a range, each at least a byte.
+    fn pieces(&self, range: Range<u64>) -> Result<Vec<Piece>, ReadError> {
+        let mut pieces = Vec::new();
+        let mut at = range.start;
+        while at < range.end {
+            let piece = self.layout.piece(at)?;
+            let left = range.end.saturating_sub(at);
+            // A layout that says nothing of a byte inside its size is wrong; never loop on it.
+            if piece.length == 0 {
+                let error = ReadError::new(ReadErrorKind::OutOfRange, at, left);
+                return Err(error.with_detail(&format!("nothing says where byte {at} of the volume lies")));
             }
-        };
-        data.read_exact_at(place.offset, buf).inspect_err(record)
-    }
-
-    /// Reads one piece, whole, in whatever way it can be had.
-    fn read_source(&self, source: &Source, buf: &mut [u8]) -> Result<(), ReadError> {
-        let length = u64::try_from(buf.len()).unwrap_or(u64::MAX);
-        match source {
-            Source::Zeros => buf.fill(0),
-            Source::Lost(why) => return Err(ReadError::new(ReadErrorKind::Missing, 0, length).with_detail(why)),
-            Source::Copies(places) => {
-                let mut problem = ReadError::new(ReadErrorKind::Missing, 0, length);
-                for place in places {
-                    match self.read_place(*place, buf) {
-                        Ok(()) => return Ok(()),
-                        Err(error) if !another_helps(&error) => return Err(error),
-                        Err(error) => problem = error,
-                    }
-                }
-                return Err(problem);
-            }
-            Source::Stripe(stripe) => return stripe.read(buf, &|place, buf| self.read_place(place, buf)),
+            let piece = Piece { length: piece.length.min(left), ..piece };
+            at = at.saturating_add(piece.length);
+            pieces.push(piece);
         }
-        Ok(())
+        Ok(pieces)
     }
 
-    /// Reads one piece; where several members err in different places, sector by sector.
+    /// Says to every member what these pieces need of it.
+    fn hint<'a>(&self, pieces: impl Iterator<Item = &'a Piece>) {
+        let places = |piece: &'a Piece| {
+            let places = piece.source.places(&|place| self.members.has(place));
+            places.into_iter().map(|place| (place, piece.length))
+        };
+        self.members.will_need(pieces.take(HINTED_PIECES_MAX).flat_map(places));
+    }
+
+    /// Reads one piece; where several members err in different places, as little at once as a member can err in.
     fn read_piece(&self, source: &Source, buf: &mut [u8]) -> Result<(), ReadError> {
-        /// The smallest part that a member can err in.
-        const SECTOR: usize = 512;
-        match self.read_source(source, buf) {
-            Err(error) if another_helps(&error) && buf.len() > SECTOR && source.is_redundant() => {}
+        match source.read(0, buf, &self.members) {
+            Err(error) if another_helps(&error) && source.is_redundant() => {}
             result => return result,
         }
-        let mut at = 0;
-        for sector in buf.chunks_mut(SECTOR) {
-            self.read_source(&source.advanced(at), sector)?;
-            at = at.saturating_add(u64::try_from(sector.len()).unwrap_or(u64::MAX));
+        let (mut done, mut sectors) = (0_usize, buf.len().div_ceil(SECTOR).div_ceil(2));
+        while let Some(rest) = buf.get_mut(done..).filter(|rest| !rest.is_empty()) {
+            let at = u64::try_from(done).unwrap_or(u64::MAX);
+            // What is read at once ends where a sector does.
+            let length = sectors.saturating_mul(SECTOR).saturating_sub(source.inside_sector(at)).min(rest.len());
+            let Some(now) = rest.get_mut(..length) else { return Ok(()) };
+            match source.read(at, now, &self.members) {
+                Ok(()) => {
+                    done = done.saturating_add(length);
+                    sectors = sectors.saturating_mul(2);
+                }
+                Err(error) if !another_helps(&error) || length <= SECTOR => return Err(error),
+                Err(_) => sectors = length.div_ceil(SECTOR) / 2,
+            }
         }
         Ok(())
-    }
-
-    /// Says to every member what will be wanted of it.
-    fn hint(&self, wanted: &[Range<u64>]) {
-        /// Pieces that one hint looks at; what is behind them is not fetched ahead.
-        const PIECES_MAX: usize = 1024;
-        let mut by_leg = vec![Vec::new(); self.legs.len()];
-        let pieces = wanted.iter().flat_map(|range| Pieces::new(range.clone(), |at| self.layout.known_piece(at)));
-        let is_there = |place: &Place| self.legs.get(place.member).is_some_and(|leg| leg.data.is_some());
-        for (_, piece) in pieces.take(PIECES_MAX) {
-            for place in piece.source.places(&is_there) {
-                if let Some(ranges) = by_leg.get_mut(place.member) {
-                    push(ranges, place.offset..place.offset.saturating_add(piece.length));
-                }
-            }
-        }
-        for (leg, ranges) in self.legs.iter().zip(&by_leg) {
-            if let Some(data) = leg.data.as_ref().filter(|_| !ranges.is_empty()) {
-                data.will_need(ranges);
-            }
-        }
-    }
-}
-
-/// Adds a range, as one with the last where it goes on.
-fn push(ranges: &mut Vec<Range<u64>>, range: Range<u64>) {
-    match ranges.last_mut() {
-        Some(last) if last.end == range.start => last.end = range.end,
-        _ => ranges.push(range),
-    }
-}
-
-/// Whether another copy may be better off; not when the connection or the time is gone for all of them.
-pub(crate) const fn another_helps(error: &ReadError) -> bool {
-    match error.kind {
-        ReadErrorKind::OutOfRange | ReadErrorKind::Device | ReadErrorKind::Damaged | ReadErrorKind::Missing => true,
-        ReadErrorKind::Disconnected | ReadErrorKind::TimedOut | ReadErrorKind::Closed => false,
     }
 }
 
@@ -214,6 +185,41 @@ impl Source {
             Self::Zeros | Self::Lost(_) => Vec::new(),
         }
     }
+
+    /// How far the byte `skip` bytes on is from the start of a sector of its member.
+    fn inside_sector(&self, skip: u64) -> usize {
+        let place = match self {
+            Self::Copies(places) => places.first().copied(),
+            Self::Stripe(stripe) => stripe.wanted(),
+            Self::Zeros | Self::Lost(_) => None,
+        };
+        let sector = u64::try_from(SECTOR).unwrap_or(u64::MAX);
+        let inside = place.unwrap_or_default().offset.saturating_add(skip).checked_rem(sector);
+        inside.and_then(|inside| usize::try_from(inside).ok()).unwrap_or(0)
+    }
+
+    /// Fills `buf` from the byte `skip` bytes on, in whatever way it can be had whole.
+    fn read(&self, skip: u64, buf: &mut [u8], members: &Members) -> Result<(), ReadError> {
+        let length = u64::try_from(buf.len()).unwrap_or(u64::MAX);
+        match self {
+            Self::Zeros => {
+                buf.fill(0);
+                Ok(())
+            }
+            Self::Lost(why) => Err(ReadError::new(ReadErrorKind::Missing, 0, length).with_detail(why)),
+            Self::Copies(places) => {
+                let mut errors = Vec::new();
+                for place in places {
+                    match members.read(place.advanced(skip), buf) {
+                        Err(error) if another_helps(&error) => errors.push(error),
+                        result => return result,
+                    }
+                }
+                Err(together(&errors, buf.len()))
+            }
+            Self::Stripe(stripe) => stripe.read(skip, buf, members),
+        }
+    }
 }
 
 impl Place {
@@ -232,22 +238,14 @@ impl ReadAt for Map {
         let length = u64::try_from(buf.len()).unwrap_or(u64::MAX);
         let end = offset.checked_add(length).filter(|end| *end <= self.size());
         let end = end.ok_or_else(|| ReadError::new(ReadErrorKind::OutOfRange, offset, length))?;
-        let mut pieces = Vec::new();
-        let mut at = offset;
-        while at < end {
-            let piece = self.layout.piece(at)?;
-            let left = end.saturating_sub(at);
-            // A layout that says nothing of a byte inside its size is wrong; never loop on it.
-            if piece.length == 0 {
-                return Err(ReadError::new(ReadErrorKind::OutOfRange, at, left));
-            }
-            let piece = Piece { length: piece.length.min(left), ..piece };
-            at = at.saturating_add(piece.length);
-            pieces.push(piece);
-        }
+        let pieces = self.pieces(offset..end)?;
         // Asked of all members before the first is waited for.
-        if pieces.len() > 1 {
-            self.hint(&[offset..end]);
+        let is_rebuilt = |piece: &Piece| match &piece.source {
+            Source::Stripe(stripe) => stripe.wanted().is_some_and(|place| !self.members.has(&place)),
+            _ => false,
+        };
+        if pieces.len() > 1 || pieces.iter().any(is_rebuilt) {
+            self.hint(pieces.iter());
         }
         let mut rest = buf;
         for piece in &pieces {
@@ -261,8 +259,13 @@ impl ReadAt for Map {
 
     fn will_need(&self, ranges: &[Range<u64>]) {
         let size = self.size();
-        let inside: Vec<_> = ranges.iter().map(|range| range.start.min(size)..range.end.min(size)).collect();
-        self.hint(&inside);
+        let inside = ranges.iter().map(|range| range.start.min(size)..range.end.min(size));
+        let pieces: Vec<Piece> = inside
+            .flat_map(|range| Pieces::new(range, |at| self.layout.known_piece(at)))
+            .map(|(_, piece)| piece)
+            .take(HINTED_PIECES_MAX)
+            .collect();
+        self.hint(pieces.iter());
     }
 }
 

@@ -191,6 +191,10 @@ impl VolumeManager for Mbr {
         "MBR"
     }
 
+    fn is_partition_table(&self) -> bool {
+        true
+    }
+
     fn probe(&self, device: &Device) -> Result<Option<Membership>, Error> {
         let boot_sector = BootSector::read(device)?;
         // Without entries the sector may be a boot sector of anything.

@@ -2,8 +2,10 @@
 
 use crate::lvm::Lvm;
 use crate::map::Faults;
-use crate::md::Md;
-use crate::{Device, Gpt, Group, Health, Mbr, Membership, Purpose, Set, Volume, VolumeKind, VolumeManager};
+use crate::md::{Ddf, Imsm, Md};
+use crate::{
+    Device, Gpt, Group, Health, Mbr, Member, MemberState, Membership, Purpose, Set, Volume, VolumeKind, VolumeManager,
+};
 use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 use std::sync::Arc;
@@ -82,7 +84,7 @@ impl Scan {
 
 /// In the order in which they are asked: a member of a mirror looks like what is in it, and a logical volume manager does not
 /// touch disks with partitions.
-const MANAGERS: [&dyn VolumeManager; 4] = [&Md, &Gpt, &Mbr, &Lvm];
+const MANAGERS: [&dyn VolumeManager; 6] = [&Md, &Imsm, &Ddf, &Gpt, &Mbr, &Lvm];
 /// How many groups lie over one another at most.
 const DEPTH_MAX: usize = 8;
 /// How many disks and volumes are looked at, at most.
@@ -173,7 +175,10 @@ impl Scanner {
             self.scan.notices.push(format!("{}: it lies on {depth} others, and is not looked into", device.name));
             return;
         }
-        for (number, manager) in MANAGERS.iter().enumerate() {
+        // As Linux: what looks like a table at the start of a partition is boot code or a left-over.
+        let is_partition = node.volume.partition.is_some();
+        let asked = MANAGERS.iter().enumerate().filter(|(number, _)| !is_partition || !is_table(*number));
+        for (number, manager) in asked {
             match manager.probe(&device) {
                 Ok(None) => continue,
                 Ok(Some(membership)) if in_partition(&device, &membership, number) => continue,
@@ -226,6 +231,15 @@ impl Scanner {
         let position = self.scan.groups.len();
         for member in &mut group.members {
             member.device = member.device.and_then(|device| set.members.get(device).copied());
+        }
+        if group.members.is_empty() {
+            let member = |node: &usize| Member {
+                device: Some(*node),
+                uuid: None,
+                role: String::new(),
+                state: MemberState::Active,
+            };
+            group.members = set.members.iter().map(member).collect();
         }
         for member in &set.members {
             if let Some(node) = self.scan.nodes.get_mut(*member) {
@@ -299,11 +313,18 @@ impl Scanner {
         let own = |group: &Group| {
             let uuid = group.uuid.as_deref().unwrap_or_default();
             let short: String = uuid.chars().filter(char::is_ascii_alphanumeric).take(8).collect();
-            (group.kind.clone(), group.name.clone().unwrap_or_else(|| short.clone()), short)
+            // Names of arrays and of volume groups do not stand in each other's way.
+            let family = group.kind.split(' ').next().unwrap_or_default().to_owned();
+            (family, group.name.clone().unwrap_or_else(|| short.clone()), short)
         };
         let own: Vec<_> = self.scan.groups.iter().map(own).collect();
-        let shared = |name: &String| own.iter().filter(|(_, other, _)| other == name).count() > 1;
-        own.iter().map(|(_, name, short)| if shared(name) { format!("{name}-{short}") } else { name.clone() }).collect()
+        let shared = |family: &String, name: &String| {
+            own.iter().filter(|(other, of, _)| other == family && of == name).count() > 1
+        };
+        let label = |(family, name, short): &(String, String, String)| {
+            if shared(family, name) { format!("{name}-{short}") } else { name.clone() }
+        };
+        own.iter().map(label).collect()
     }
 
     fn position(&self, number: usize, labels: &[String]) -> String {
@@ -324,7 +345,7 @@ impl Scanner {
 
 /// Whether the manager with this number is a partition table's.
 fn is_table(number: usize) -> bool {
-    number == 1 || number == 2
+    MANAGERS.get(number).is_some_and(|manager| manager.is_partition_table())
 }
 
 fn what(manager: &dyn VolumeManager) -> String {

@@ -41,6 +41,7 @@ mod protected_files;
 #[cfg(target_os = "linux")]
 mod recovery;
 #[cfg(target_os = "linux")]
+mod spanning;
 mod support;
 #[cfg(target_os = "linux")]
 mod tgt_chain;

@@ -50,7 +50,7 @@ fn thirty_two_disks_of_eight_terabytes_are_all_listed() {
     }
     assert_eq!(report.disks[DISKS - 1].table, "GPT");
     let far = report.volume("far");
-    assert_eq!((far.disk, far.state.as_str()), (DISKS - 1, "readable"), "{:?}", report.notices);
+    assert_eq!((far.disk, far.state.as_str()), (Some(DISKS - 1), "readable"), "{:?}", report.notices);
 }
 
 #[test]

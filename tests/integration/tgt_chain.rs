@@ -82,8 +82,8 @@ fn every_volume_equals_what_the_kernel_shows_of_it() {
     for (disk, image) in [(1, sample.disk(0)), (2, sample.disk(1))] {
         for partition in partitions(&image) {
             let volumes = mount.report().volumes.iter();
-            let volume =
-                { volumes }.find(|volume| volume.disk == disk && volume.partition.number == Some(partition.number));
+            let volume = { volumes }
+                .find(|volume| volume.disk == Some(disk) && volume.partition.number == Some(partition.number));
             let volume = volume.unwrap_or_else(|| panic!("disk {disk} partition {}: missing", partition.number));
             assert_eq!((volume.partition.start, volume.bytes), (partition.start, partition.bytes));
             let kernel = LoopMount::partition(&image, partition.start, partition.bytes);

@@ -133,7 +133,9 @@ mod tests {
         let partition = PartitionReport { number: Some(1), kind: String::new(), name: None, start: 0 };
         let volume = VolumeReport {
             name: "data".into(),
-            disk: 0,
+            position: "0:1".into(),
+            disk: Some(0),
+            health: "whole".into(),
             partition,
             bytes: 0,
             format: None,

@@ -55,6 +55,8 @@ pub(crate) enum Outcome {
     /// Nothing was to be done.
     Clean,
     Replayed(Replayed),
+    /// It holds changes, which were not to be done; some or all of them may be on the volume already.
+    NotReplayed,
     /// It holds changes, or may hold some, that could not be done. The volume is as it lies.
     NotReplayable {
         reason: String,
@@ -95,7 +97,8 @@ impl Source<'_> {
     }
 }
 
-/// Replays the log of `volume` in memory; `log_file` reads bytes of it, and `log_bytes` is how many it has.
+/// Replays the log of `volume` in memory, or with `is_wanted` unset only says whether there is anything to replay;
+/// `log_file` reads bytes of it, and `log_bytes` is how many it has.
 ///
 /// # Errors
 /// What kept the volume from being read. Whatever is wrong with the log itself is [`Outcome::NotReplayable`].
@@ -104,9 +107,10 @@ pub(crate) fn replay(
     geometry: &Geometry,
     log_file: &dyn Fn(u64, &mut [u8]) -> Result<()>,
     log_bytes: u64,
+    is_wanted: bool,
 ) -> Result<Outcome> {
     let log = Source { read: log_file, bytes: log_bytes };
-    match replay_within(volume, geometry, &log, BYTES_MAX) {
+    match replay_within(volume, geometry, &log, BYTES_MAX, is_wanted) {
         Err(error) if matches!(error.kind, ErrorKind::Corrupt | ErrorKind::Unsupported) => {
             Ok(Outcome::NotReplayable { reason: error.to_string() })
         }
@@ -119,6 +123,7 @@ fn replay_within(
     geometry: &Geometry,
     log: &Source<'_>,
     memory_bytes: usize,
+    is_wanted: bool,
 ) -> Result<Outcome> {
     let Restart::InUse(checkpoint) = Restart::read(log)? else { return Ok(Outcome::Clean) };
     let mut memory = Memory::new(memory_bytes);
@@ -127,6 +132,9 @@ fn replay_within(
         Some(state) if !state.is_clean() => state,
         _ => return Ok(Outcome::Clean),
     };
+    if !is_wanted {
+        return Ok(Outcome::NotReplayed);
+    }
     let volume = Volume::new(Arc::clone(volume));
     let mut target = Target { volume, memory: &mut memory, geometry, torn: 0 };
     let summary = passes::replay(&reader, &checkpoint, &state, &mut target)?;

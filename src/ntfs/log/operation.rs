@@ -70,7 +70,7 @@ impl Operation {
     ///
     /// # Errors
     /// For codes that Windows 7 to 11 are not known to write, and for 0x23 and 0x24 (`UpdateRelativeDataInIndex` and
-    /// `…Allocation`): nobody knows where in their data the offset is, and neither ntfs3 nor ntfs-3g carries them out.
+    /// `…Allocation`): what they do is documented nowhere that can be checked, see docs/NTFS.md.
     fn of_code(code: u16) -> Result<Self> {
         use FileOperation as File;
         use IndexOperation as Index;

@@ -4,6 +4,7 @@ mod end_to_end;
 mod history;
 mod operations;
 mod pages;
+mod real;
 mod seed;
 mod volume;
 mod writer;

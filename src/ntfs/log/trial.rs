@@ -19,7 +19,6 @@ pub fn try_all(volume: &Arc<dyn ReadAt>, log: &[u8]) {
     let geometry = Geometry {
         cluster_shift,
         record_bytes: if number(4) & 1 == 0 { 1024 } else { 4096 },
-        index_bytes: 4096,
         clusters: volume.size() >> cluster_shift,
         mft_lcn: number(8).into(),
         mft_mirror_lcn: number(12).into(),
@@ -31,7 +30,7 @@ pub fn try_all(volume: &Arc<dyn ReadAt>, log: &[u8]) {
         buf.copy_from_slice(bytes);
         Ok(())
     };
-    if let Ok(Outcome::Replayed(done)) = replay(volume, &geometry, &read, length(log)) {
+    if let Ok(Outcome::Replayed(done)) = replay(volume, &geometry, &read, length(log), true) {
         let patches: Arc<dyn Patches> = Arc::<Sectors>::clone(&done.patches);
         let overlay = Overlay::new(Arc::clone(volume), patches, PATCH_SHIFT);
         let mut sector = vec![0; index(1 << PATCH_SHIFT)];

@@ -42,7 +42,7 @@ const FIELDS: [&str; 22] = [
 ];
 
 /// The line for `statfs`, then one for each name, sorted by path.
-pub(super) fn of(fs: &dyn FileSystem) -> Result<Vec<String>> {
+pub(crate) fn of(fs: &dyn FileSystem) -> Result<Vec<String>> {
     let (info, space) = (fs.info(), fs.space());
     let first = format!("statfs\t{}\t{}\t{}", info.block_size, space.blocks, space.blocks_free);
     // Not every entry tells a type.
@@ -51,7 +51,7 @@ pub(super) fn of(fs: &dyn FileSystem) -> Result<Vec<String>> {
 }
 
 /// The lines of all that can be read without an error.
-pub(crate) fn as_far_as_readable(fs: &dyn FileSystem) -> Vec<String> {
+pub(super) fn as_far_as_readable(fs: &dyn FileSystem) -> Vec<String> {
     readable(fs, &line).into_values().collect()
 }
 
@@ -155,7 +155,7 @@ fn streams(fs: &dyn FileSystem, node: NodeId, flags: u32) -> Result<String> {
 }
 
 /// Fails with the first few of each field that differs. What the oracle does not tell may be anything.
-pub(super) fn assert_same(what: &str, oracle: &[String], ours: &[String]) {
+pub(crate) fn assert_same(what: &str, oracle: &[String], ours: &[String]) {
     /// Differences of one field that are shown.
     const SHOWN_MAX: usize = 4;
     let differing = differences(oracle, ours);
@@ -168,7 +168,7 @@ pub(super) fn assert_same(what: &str, oracle: &[String], ours: &[String]) {
 }
 
 /// As [`assert_same`], but we may show more names.
-pub(crate) fn assert_shows(what: &str, oracle: &[String], ours: &[String]) {
+pub(super) fn assert_shows(what: &str, oracle: &[String], ours: &[String]) {
     let paths: std::collections::BTreeSet<_> = oracle.iter().map(|line| line.split('\t').next()).collect();
     let ours: Vec<_> = ours.iter().filter(|line| paths.contains(&line.split('\t').next())).cloned().collect();
     let oracle: Vec<_> = oracle.iter().filter(|line| !line.starts_with("statfs\t")).cloned().collect();

@@ -57,7 +57,7 @@ impl From<&ReadError> for Sense {
     fn from(error: &ReadError) -> Self {
         match error.kind {
             ReadErrorKind::OutOfRange => Self::LBA_OUT_OF_RANGE,
-            ReadErrorKind::Device | ReadErrorKind::Damaged => Self::UNRECOVERED_READ_ERROR,
+            ReadErrorKind::Device | ReadErrorKind::Damaged | ReadErrorKind::Missing => Self::UNRECOVERED_READ_ERROR,
             ReadErrorKind::Disconnected | ReadErrorKind::TimedOut => Self::UNIT_COMMUNICATION_TIME_OUT,
             ReadErrorKind::Closed => Self::MEDIUM_NOT_PRESENT,
         }

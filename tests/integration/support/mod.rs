@@ -17,6 +17,7 @@ pub(crate) mod requirements;
 pub(crate) mod sample;
 pub(crate) mod stunnel;
 pub(crate) mod tgt;
+pub(crate) mod volume_group;
 
 pub(crate) use disk_file::DiskFile;
 pub(crate) use ext4_image::Ext4Image;

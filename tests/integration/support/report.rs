@@ -7,8 +7,16 @@ use std::path::PathBuf;
 #[derive(Debug, Deserialize)]
 pub(crate) struct Report {
     pub(crate) disks: Vec<Disk>,
+    pub(crate) groups: Vec<Group>,
     pub(crate) volumes: Vec<Volume>,
     pub(crate) notices: Vec<String>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct Group {
+    pub(crate) uuid: Option<String>,
+    pub(crate) health: String,
+    pub(crate) members: Vec<serde_json::Value>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -22,7 +30,9 @@ pub(crate) struct Disk {
 #[derive(Debug, Deserialize)]
 pub(crate) struct Volume {
     pub(crate) name: String,
-    pub(crate) disk: usize,
+    pub(crate) position: String,
+    pub(crate) health: String,
+    pub(crate) disk: Option<usize>,
     pub(crate) partition: Partition,
     pub(crate) bytes: u64,
     pub(crate) format: Option<String>,

@@ -335,7 +335,7 @@ fn what_takes_too_much_memory_is_refused() {
     };
     let source = Source { read: &read, bytes: file.len() as u64 };
     let disk: Arc<dyn ReadAt> = Arc::new(MemoryDisk::new(volume(), BlockSize::B512));
-    let within = |bytes| replay_within(&disk, &super::volume::geometry(), &source, bytes);
+    let within = |bytes| replay_within(&disk, &super::volume::geometry(), &source, bytes, true);
     assert!(within(2000).is_ok());
     assert_eq!(within(700).err().unwrap().kind, vfs::ErrorKind::Unsupported);
 }

@@ -23,7 +23,6 @@ pub(super) fn geometry() -> Geometry {
     Geometry {
         cluster_shift: 12,
         record_bytes: 1024,
-        index_bytes: 4096,
         clusters: CLUSTERS,
         mft_lcn: MFT,
         mft_mirror_lcn: MIRROR,
@@ -176,14 +175,14 @@ pub(super) fn outcome(volume: &[u8], log: &[u8]) -> Outcome {
         buf.copy_from_slice(&log[offset as usize..][..buf.len()]);
         Ok(())
     };
-    replay(&disk, &geometry(), &read, log.len() as u64).unwrap()
+    replay(&disk, &geometry(), &read, log.len() as u64, true).unwrap()
 }
 
 /// The volume after the replay, and what it did.
 pub(super) fn replayed(volume: &[u8], log: &[u8]) -> (Vec<u8>, Replayed) {
     let done = match outcome(volume, log) {
         Outcome::Replayed(done) => done,
-        Outcome::Clean => panic!("the log is clean"),
+        Outcome::Clean | Outcome::NotReplayed => panic!("the log is clean"),
         Outcome::NotReplayable { reason } => panic!("{reason}"),
     };
     let disk: Arc<dyn ReadAt> = Arc::new(MemoryDisk::new(volume.to_vec(), BlockSize::B512));
@@ -197,7 +196,7 @@ pub(super) fn replayed(volume: &[u8], log: &[u8]) -> (Vec<u8>, Replayed) {
 pub(super) fn reason(volume: &[u8], log: &[u8]) -> String {
     match outcome(volume, log) {
         Outcome::NotReplayable { reason } => reason,
-        Outcome::Clean => "clean".to_owned(),
+        Outcome::Clean | Outcome::NotReplayed => "clean".to_owned(),
         Outcome::Replayed(done) => format!("replayed: {:?}", done.summary),
     }
 }

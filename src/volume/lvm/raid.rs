@@ -1,0 +1,252 @@
+//! RAID volumes: images with metadata of the `raid` target (`lib/raid/raid.c`; Linux, `drivers/md/dm-raid.c`).
+
+use super::build::{Builder, Built, Failure, Member, healths, size};
+use super::geometry::{Geometry, Shape, Trusted};
+use super::health::of_redundant;
+use super::metadata::RaidImage;
+use super::reshape::{Halves, reshaped};
+use crate::Health;
+use crate::dm::raid::{Reshape, Superblock};
+use crate::map::{Excluded, Layout, Leg, Rotation, Striped};
+use block::{ReadAt, Slice};
+use std::sync::Arc;
+
+/// A segment of a RAID type as the metadata has it.
+pub(super) struct Text<'a> {
+    /// The name of the type.
+    pub(super) level: &'a str,
+    /// In bytes.
+    pub(super) chunk: u64,
+    pub(super) images: &'a [RaidImage],
+    /// The size of the volume.
+    pub(super) bytes: u64,
+}
+
+/// What is known of an image from its metadata volume.
+enum Knowledge {
+    /// It never had any.
+    None,
+    /// It cannot be read.
+    Lost(String),
+    /// It is new: nothing was written to it yet.
+    New,
+    Superblock(Superblock),
+}
+
+/// What of an image can be read.
+#[derive(Clone, Copy, Default)]
+struct State {
+    /// From which byte on data begin.
+    data_offset: u64,
+    /// The same in the layout that a reshape makes.
+    new_data_offset: u64,
+    /// Up to which byte of these they are right; `None` when all are.
+    rebuilt: Option<u64>,
+}
+
+/// How many images of a RAID hold data (`_seg_len` of `lib/activate/dev_manager.c`).
+pub(super) fn data_images(level: &str, images: usize) -> u64 {
+    let parities = if level == "raid4" { 1 } else { Rotation::from_lvm(level).map_or(0, Rotation::parities) };
+    u64::try_from(images).unwrap_or(u64::MAX).saturating_sub(parities)
+}
+
+impl Builder<'_> {
+    pub(super) fn raid(&mut self, text: &Text<'_>) -> Result<Built, Failure> {
+        let mut images = Vec::new();
+        for image in text.images {
+            images.push(self.logical_member(image.data)?);
+        }
+        if matches!(text.level, "raid0" | "raid0_meta") {
+            let count = u64::try_from(images.len()).unwrap_or(u64::MAX);
+            let layout = Striped::new(count, text.chunk, text.bytes).ok_or_else(|| "stripes of no size".to_owned())?;
+            let health = of_redundant(&healths(&images), 0);
+            return Ok(self.mapped(
+                Box::new(layout),
+                images,
+                health,
+                format!("RAID 0 of {count}, {}", size(text.chunk)),
+            ));
+        }
+        let mut known = Vec::new();
+        for image in text.images {
+            known.push(self.knowledge(*image)?);
+        }
+        let newest = newest(&known).cloned();
+        let states = self.states(text, &known, newest.as_ref());
+        match newest {
+            // A set that was never started is not in sync.
+            None => self.at_rest(text, &Geometry::of_text(text)?, (images, &states), Some(0)),
+            Some(Superblock { reshape: Some(reshape), ref level, ref layout, chunk, synced, .. }) => {
+                let after = Geometry::new(reshape.level, reshape.layout, reshape.chunk, text.images.len())?;
+                let before = Geometry::new(*level, *layout, chunk, text.images.len())?;
+                self.being_reshaped(text, (before, after, &reshape), (images, &states), synced)
+            }
+            Some(newest) => {
+                let geometry = Geometry::new(newest.level, newest.layout, newest.chunk, text.images.len())?;
+                geometry.check(text, newest.devices)?;
+                self.at_rest(text, &geometry, (images, &states), newest.synced)
+            }
+        }
+    }
+
+    fn at_rest(
+        &self,
+        text: &Text<'_>,
+        geometry: &Geometry,
+        (images, states): (Vec<Member>, &[Result<State, String>]),
+        synced: Option<u64>,
+    ) -> Result<Built, Failure> {
+        let images = images.into_iter().zip(states);
+        let mut members: Vec<_> =
+            images.map(|(member, state)| restricted(member, state, |state| state.data_offset)).collect();
+        if matches!(geometry.shape, Shape::Mirror) {
+            let mut order: Vec<_> = members.into_iter().zip(text.images).collect();
+            order.sort_by_key(|(_, image)| self.is_write_mostly(image.data));
+            members = order.into_iter().map(|(member, _)| member).collect();
+        }
+        let health = geometry.health(&healths(&members));
+        let layout = geometry.layout(text.bytes)?;
+        Ok(self.finished(geometry, layout, (members, health), synced))
+    }
+
+    /// What is done already, and what is as it was: each image is a member twice, as data begin in two places.
+    fn being_reshaped(
+        &self,
+        text: &Text<'_>,
+        (before, after, reshape): (Geometry, Geometry, &Reshape),
+        (images, states): (Vec<Member>, &[Result<State, String>]),
+        synced: Option<u64>,
+    ) -> Result<Built, Failure> {
+        let (before, after) = reshaped(text, before, after, reshape, states.iter().flatten().map(State::moved))?;
+        let side = |geometry: &Geometry, offset: fn(&State) -> u64| -> Vec<_> {
+            let count = usize::try_from(geometry.members).unwrap_or(usize::MAX);
+            let images = images.iter().zip(states).take(count);
+            images.map(|(member, state)| restricted(member.clone(), state, offset)).collect()
+        };
+        let old = side(&before, |state| state.data_offset);
+        let new = side(&after, |state| state.new_data_offset);
+        let health = before.health(&healths(&old)).max(after.health(&healths(&new)));
+        let readable = if before.members == after.members { text.bytes } else { text.bytes.min(reshape.array_bytes) };
+        let layout = Halves {
+            before: before.layout(readable)?,
+            after: after.layout(readable)?,
+            members_before: old.len(),
+            position: reshape.position,
+            is_backwards: reshape.is_backwards,
+            readable,
+            size: text.bytes,
+        };
+        let members = old.into_iter().chain(new).collect();
+        let built = self.finished(&after, Box::new(layout), (members, health), synced);
+        let words = format!("{}, being reshaped from {}", built.words, before.words());
+        Ok(Built { words, ..built })
+    }
+
+    fn finished(
+        &self,
+        geometry: &Geometry,
+        layout: Box<dyn Layout>,
+        (members, health): (Vec<Member>, Health),
+        synced: Option<u64>,
+    ) -> Built {
+        let state = if health == Health::Degraded { ", degraded" } else { "" };
+        let words = format!("{}{state}", geometry.words());
+        let is_parity = matches!(geometry.shape, Shape::Parity(_));
+        let Some(synced) = synced.filter(|_| is_parity) else { return self.mapped(layout, members, health, words) };
+        let built = self.mapped(Box::new(Trusted { layout, synced }), members, health, words);
+        let notice = "its parity was not complete yet, and does not stand in for missing images where it was not";
+        Built { notices: (health != Health::Whole).then(|| notice.to_owned()).into_iter().collect(), ..built }
+    }
+
+    fn states(&self, text: &Text<'_>, known: &[Knowledge], newest: Option<&Superblock>) -> Vec<Result<State, String>> {
+        let is_some_lost = known.iter().any(|known| matches!(known, Knowledge::Lost(_)));
+        let state = |(known, image): (&Knowledge, &RaidImage)| {
+            if self.group.logical.get(image.data).is_some_and(|volume| volume.is_to_be_rebuilt) {
+                return Err("to be rebuilt".to_owned());
+            }
+            match newest {
+                Some(newest) => known.state(newest),
+                None if is_some_lost => Err("nothing says whether it was filled".to_owned()),
+                None => Ok(State::default()),
+            }
+        };
+        known.iter().zip(text.images).map(state).collect()
+    }
+
+    fn is_write_mostly(&self, volume: usize) -> bool {
+        self.group.logical.get(volume).is_some_and(|volume| volume.is_write_mostly)
+    }
+
+    fn knowledge(&mut self, image: RaidImage) -> Result<Knowledge, Failure> {
+        let Some(metadata) = image.metadata else { return Ok(Knowledge::None) };
+        let member = self.logical_member(metadata)?;
+        let Some(data) = &member.leg.data else { return Ok(Knowledge::Lost("it is missing".to_owned())) };
+        Ok(match Superblock::read(data.as_ref()) {
+            Err(error) => Knowledge::Lost(error.to_string()),
+            Ok(Err(what)) => return Err(format!("{}: the superblock cannot be used: {what}", member.leg.name).into()),
+            Ok(Ok(None)) => Knowledge::New,
+            Ok(Ok(Some(superblock))) => Knowledge::Superblock(superblock),
+        })
+    }
+}
+
+/// The superblock that was written last.
+fn newest(known: &[Knowledge]) -> Option<&Superblock> {
+    let superblocks = known.iter().filter_map(|known| match known {
+        Knowledge::Superblock(superblock) => Some(superblock),
+        Knowledge::None | Knowledge::Lost(_) | Knowledge::New => None,
+    });
+    // Of those that are as new the kernel takes the first.
+    superblocks.reduce(|newest, other| if other.events > newest.events { other } else { newest })
+}
+
+impl Knowledge {
+    /// What of an image can be read, or why nothing.
+    fn state(&self, newest: &Superblock) -> Result<State, String> {
+        let superblock = match self {
+            Self::Superblock(superblock) => superblock,
+            Self::None => return Err("without metadata".to_owned()),
+            Self::New => return Err("not filled yet".to_owned()),
+            Self::Lost(why) => return Err(format!("its metadata cannot be read: {why}")),
+        };
+        // Superblocks are written one after another: one of the last round may be missing where the power was cut.
+        let is_behind = superblock.events.saturating_add(1) < newest.events;
+        if newest.has_failed(superblock.position) || is_behind {
+            return Err("out of date".to_owned());
+        }
+        let new_data_offset = superblock.reshape.as_ref().map_or(superblock.data_offset, |reshape| reshape.data_offset);
+        Ok(State { data_offset: superblock.data_offset, new_data_offset, rebuilt: superblock.rebuilt })
+    }
+}
+
+impl State {
+    /// How far a reshape moves data.
+    const fn moved(&self) -> u64 {
+        self.new_data_offset.abs_diff(self.data_offset)
+    }
+}
+
+/// An image as the RAID sees it: from where data begin, without what must not be read.
+fn restricted(member: Member, state: &Result<State, String>, offset: impl Fn(&State) -> u64) -> Member {
+    let Some(data) = member.leg.data.clone() else { return member };
+    let state = match state {
+        Ok(state) => state,
+        Err(why) => return away(&member.leg, why),
+    };
+    let length = data.size().saturating_sub(offset(state));
+    let data: Arc<dyn ReadAt> = match Slice::new(data, offset(state), length) {
+        Ok(slice) => Arc::new(slice),
+        Err(error) => return away(&member.leg, &error.to_string()),
+    };
+    let Some(rebuilt) = state.rebuilt.filter(|rebuilt| *rebuilt < length) else {
+        return Member { leg: Leg { data: Some(data), ..member.leg }, ..member };
+    };
+    let data: Arc<dyn ReadAt> =
+        Arc::new(Excluded::not_rebuilt(data, std::iter::once(rebuilt..length).collect::<Vec<_>>()));
+    let health = member.health.max(if rebuilt == 0 { Health::Unreadable } else { Health::Partial });
+    Member { leg: Leg { data: Some(data), ..member.leg }, health }
+}
+
+fn away(leg: &Leg, why: &str) -> Member {
+    Member { leg: Leg { name: format!("{} ({why})", leg.name), data: None }, health: Health::Unreadable }
+}

@@ -1,0 +1,49 @@
+//! Snapshots of the old kind: what was saved before it was overwritten lies in a volume of its own (`lib/snapshot/snapshot.c`).
+
+use super::build::{Builder, Built, Failure, healths};
+use super::health::of_pieces;
+use super::metadata::{SegmentKind, VolumeGroup};
+use crate::dm::Snapshot as Store;
+use crate::map::Layout;
+use std::collections::HashMap;
+
+/// What a snapshot is of.
+#[derive(Clone, Copy)]
+pub(super) struct Snapshot {
+    origin: usize,
+    store: usize,
+    is_merging: bool,
+}
+
+/// The snapshots of a group by what they are seen as: the volume with what was saved, or the origin when they are being
+/// merged into it.
+pub(super) fn all(group: &VolumeGroup) -> HashMap<usize, Snapshot> {
+    let mut snapshots = HashMap::new();
+    for segment in group.logical.iter().flat_map(|logical| logical.segments.iter().flatten()) {
+        if let SegmentKind::Snapshot { origin, store, is_merging } = &segment.kind {
+            let snapshot = Snapshot { origin: *origin, store: *store, is_merging: *is_merging };
+            snapshots.insert(if *is_merging { *origin } else { *store }, snapshot);
+        }
+    }
+    snapshots
+}
+
+impl Builder<'_> {
+    /// A snapshot, or an origin that one is being merged into.
+    pub(super) fn snapshot(&mut self, snapshot: Snapshot) -> Result<Built, Failure> {
+        let origin = self.logical_member(snapshot.origin)?;
+        let store = self.logical_member(snapshot.store)?;
+        let (Some(bytes), Some(data)) = (origin.leg.data.as_ref().map(|data| data.size()), &store.leg.data) else {
+            let missing = if origin.leg.data.is_none() { &origin } else { &store };
+            return Err(format!("it is made of {}, which cannot be had", missing.leg.name).into());
+        };
+        let layout = Store::open(data.as_ref(), bytes).map_err(|error| error.to_string())?;
+        let name = self.group.logical.get(snapshot.origin).map_or("", |origin| origin.name.as_str());
+        let words =
+            if snapshot.is_merging { "a snapshot is being merged".to_owned() } else { format!("snapshot of {name}") };
+        debug_assert_eq!(layout.size(), bytes, "a snapshot is as large as its origin");
+        let members = vec![origin, store];
+        let health = of_pieces(&healths(&members));
+        Ok(self.mapped(Box::new(layout), members, health, words))
+    }
+}

@@ -1,0 +1,228 @@
+//! An array, put together of its members.
+
+use super::containers::Used;
+use super::geometry::{Geometry, Level};
+use super::legs::{Legs, Side};
+use super::members::{Candidate, Members, Seat};
+use super::reshape::{self, Reshaped};
+use super::superblock::{Reshape, Superblock};
+use crate::map::{Faults, Layout, Leg, Map, Source};
+use crate::{Error, Group, Health, Purpose, Volume, VolumeKind};
+use block::{BlockSize, MemoryDisk, ReadAt};
+use std::sync::Arc;
+
+/// What `candidates`, which all carry the same UUID, make up.
+///
+/// # Errors
+/// When nothing of it can be used.
+pub(super) fn assemble(candidates: &[Candidate<'_>], faults: &Arc<Faults>) -> Result<Group, Error> {
+    let members = Members::new(candidates)?;
+    let superblock = &members.freshest;
+    let block_size = candidates.iter().map(|candidate| candidate.device.block_size).max_by_key(|size| size.shift());
+    let block_size = block_size.unwrap_or(BlockSize::B512);
+    let mut legs = Legs::new(superblock, faults);
+    let volume = match volume(&members, &mut legs, block_size, faults) {
+        Ok(volume) => volume,
+        Err(error) => refused(superblock, block_size, &error),
+    };
+    let mut notices = members.notices;
+    notices.append(&mut legs.notices);
+    Ok(Group {
+        kind: format!("md {}", superblock.geometry.level.name()),
+        name: short_name(&superblock.name),
+        uuid: Some(superblock.uuid()),
+        health: volume.health,
+        members: members.list,
+        volumes: vec![volume],
+        notices,
+    })
+}
+
+/// The name without the host that made the array.
+fn short_name(name: &str) -> Option<String> {
+    let name = name.split_once(':').map_or(name, |(_, name)| name);
+    Some(name.to_owned()).filter(|name| !name.is_empty())
+}
+
+/// What cannot be read, so that users see that it is there.
+fn refused(superblock: &Superblock, block_size: BlockSize, error: &Error) -> Volume {
+    let kind = VolumeKind::Layout(superblock.geometry.description());
+    let nothing: Arc<dyn ReadAt> = Arc::new(MemoryDisk::new(Vec::new(), block_size));
+    let mut volume = Volume::new("", kind, block_size, nothing);
+    volume.purpose = Purpose::Refused(error.to_string());
+    volume.health = Health::Unreadable;
+    volume
+}
+
+fn volume(
+    members: &Members<'_>,
+    legs: &mut Legs<'_>,
+    block_size: BlockSize,
+    faults: &Arc<Faults>,
+) -> Result<Volume, Error> {
+    let superblock = &members.freshest;
+    let geometry = &superblock.geometry;
+    if superblock.extras.has_journal && members.journal.is_some() {
+        return Err(Error::Damaged("its writes go through a journal, which is not read here".to_owned()));
+    }
+    let (layout, all, health) = match superblock.reshape {
+        None => at_rest(members, legs)?,
+        Some(reshape) => being_reshaped(members, reshape, legs)?,
+    };
+    let layout: Box<dyn Layout> = match parity_known_to(superblock) {
+        Some(parity_up_to) => Box::new(Used { size: layout.size(), layout, parity_up_to }),
+        None => layout,
+    };
+    let kind = VolumeKind::Layout(geometry.description());
+    let mut volume = Volume::new("", kind, block_size, Arc::new(Map::new(layout, all, faults)));
+    volume.uuid = Some(superblock.uuid());
+    volume.health = health;
+    volume.notices = notices(superblock, health);
+    Ok(volume)
+}
+
+/// An array, what it is read from, and what of it can be read.
+type Put = (Box<dyn Layout>, Vec<Leg>, Health);
+
+fn at_rest(members: &Members<'_>, legs: &mut Legs<'_>) -> Result<Put, Error> {
+    let geometry = &members.freshest.geometry;
+    let seats = in_reading_order(geometry, &members.seats);
+    let all: Vec<Leg> = seats.iter().map(|(role, seat)| legs.leg(*role, *seat, Side::Before)).collect();
+    let layout = layout(geometry, &all)?;
+    let health = health(layout.as_ref(), geometry, &members.seats, &all);
+    Ok((layout, all, health))
+}
+
+/// Members are there twice: as they were, and as they will be.
+fn being_reshaped(members: &Members<'_>, reshape: Reshape, legs: &mut Legs<'_>) -> Result<Put, Error> {
+    let superblock = &members.freshest;
+    reshape::check(superblock, &reshape, &members.seats)?;
+    let mut half = |geometry: &Geometry, side| {
+        let count = usize::try_from(geometry.members).unwrap_or(usize::MAX);
+        let seats = members.seats.get(..count).unwrap_or_default();
+        let all: Vec<Leg> = seats.iter().enumerate().map(|(role, seat)| legs.leg(role, *seat, side)).collect();
+        let layout = layout(geometry, &all)?;
+        let health = health(layout.as_ref(), geometry, seats, &all);
+        Ok::<Put, Error>((layout, all, health))
+    };
+    let (before, mut all, health_before) = half(&superblock.geometry, Side::Before)?;
+    let (after, mut more, health_after) = half(&reshape.geometry, Side::After)?;
+    all.append(&mut more);
+    let layout = Reshaped::new(superblock, reshape, before, after)?;
+    Ok((Box::new(layout), all, health_before.max(health_after)))
+}
+
+/// The byte of each member up to which parity is known to be right, when a resync that was under way says so.
+///
+/// Of an array that was in use nothing is known, and nearly everything is right: only what was being written at that moment
+/// is not. Linux, forced to start such an array without a member, relies on all of its parity.
+fn parity_known_to(superblock: &Superblock) -> Option<u64> {
+    superblock.in_sync_to.filter(|known| *known > 0 && superblock.geometry.level.parities() > 0)
+}
+
+/// What users should know of the array as a whole.
+fn notices(superblock: &Superblock, health: Health) -> Vec<String> {
+    let mut notices = Vec::new();
+    let level = superblock.geometry.level;
+    if let Some(reshape) = superblock.reshape {
+        let to = reshape.geometry.description();
+        notices.push(format!(
+            "it is being reshaped to {to}, and is read as it lies, on both sides of byte {}",
+            reshape.position
+        ));
+    }
+    match superblock.in_sync_to.filter(|_| level.parities() > 0 && health != Health::Whole) {
+        Some(0) => notices.push(format!(
+            "it was in use, and a member is missing: what was being written at that moment may be wrong where it is computed \
+             from parity (the write hole of {})",
+            level.name()
+        )),
+        Some(known) => notices.push(format!(
+            "its parity was being made anew, and is used only for the first {known} bytes of each member, where that was done"
+        )),
+        None => {}
+    }
+    if superblock.geometry.level == Level::Raid0 && superblock.geometry.layout.is_none() && health == Health::Partial {
+        notices.push("the member that is missing is taken for as large as the others".to_owned());
+    }
+    notices
+}
+
+/// Roles in the order of the map's members: a mirror is read from the first that is there, and those that its owner wanted
+/// to be written only come last (Linux `raid1.c`, `read_balance`).
+fn in_reading_order<'a>(geometry: &Geometry, seats: &[Seat<'a>]) -> Vec<(usize, Seat<'a>)> {
+    let mut seats: Vec<_> = seats.iter().copied().enumerate().collect();
+    let is_last = |(_, seat): &(usize, Seat<'_>)| {
+        seat.holder.or(seat.replacement).is_none_or(|candidate| candidate.superblock.is_write_mostly)
+    };
+    if geometry.level == Level::Raid1 {
+        seats.sort_by_key(is_last);
+    }
+    seats
+}
+
+/// What the array's bytes are, also where members are missing whose size nobody wrote down.
+fn layout(geometry: &Geometry, legs: &[Leg]) -> Result<Box<dyn Layout>, Error> {
+    let sizes: Vec<Option<u64>> = legs.iter().map(|leg| leg.data.as_ref().map(|data| data.size())).collect();
+    if !geometry.level.uses_all_of_each_member() {
+        let data: Vec<_> = sizes.iter().map(|_| geometry.component).collect();
+        return geometry.layout(&data);
+    }
+    let largest = sizes.iter().flatten().copied().max().unwrap_or(0);
+    let is_even = sizes.iter().flatten().all(|size| *size == largest);
+    let guessed: Vec<_> = sizes.iter().map(|size| size.unwrap_or(largest)).collect();
+    match (sizes.iter().position(Option::is_none), geometry.level) {
+        (None, _) => geometry.layout(&guessed),
+        // What is behind the missing one begins nobody knows where.
+        (Some(missing), Level::Linear) => Ok(geometry.linear_without(&guessed, missing)),
+        // Members of different sizes would have a layout on record, or else Linux itself could not use them.
+        (Some(_), _) if is_even && geometry.layout.is_none() => geometry.layout(&guessed),
+        (Some(_), _) => Err(Error::Damaged(
+            "its members differ in size, and the size of one that is missing is not known: nobody can tell where its chunks are"
+                .to_owned(),
+        )),
+    }
+}
+
+/// What can be read, when these legs are all there is.
+fn health(layout: &dyn Layout, geometry: &Geometry, seats: &[Seat<'_>], legs: &[Leg]) -> Health {
+    let is_whole = |seat: &Seat<'_>| {
+        [seat.holder, seat.replacement].iter().flatten().any(|candidate| candidate.superblock.recovered_to.is_none())
+    };
+    let whole = seats.iter().filter(|seat| is_whole(seat)).count();
+    let missing = seats.len().saturating_sub(whole);
+    if legs.iter().all(|leg| leg.data.is_none()) {
+        return Health::Unreadable;
+    }
+    if missing == 0 {
+        return Health::Whole;
+    }
+    let missing = u64::try_from(missing).unwrap_or(u64::MAX);
+    let is_redundant = match geometry.level {
+        Level::Linear | Level::Raid0 => false,
+        Level::Raid1 => whole > 0,
+        Level::Raid4 | Level::Raid5 | Level::Raid6 => missing <= geometry.level.parities(),
+        Level::Raid10 => copies_everywhere(layout, geometry, seats, &is_whole),
+    };
+    if is_redundant { Health::Degraded } else { Health::Partial }
+}
+
+/// Whether a whole member has a copy of each chunk; where they are repeats after as many chunks as there are members.
+fn copies_everywhere(
+    layout: &dyn Layout,
+    geometry: &Geometry,
+    seats: &[Seat<'_>],
+    is_whole: &dyn Fn(&Seat<'_>) -> bool,
+) -> bool {
+    let has_copy = |chunk: u64| {
+        let offset = chunk.saturating_mul(geometry.chunk);
+        if offset >= layout.size() {
+            return true;
+        }
+        match layout.piece(offset).map(|piece| piece.source) {
+            Ok(Source::Copies(places)) => places.iter().any(|place| seats.get(place.member).is_some_and(is_whole)),
+            _ => false,
+        }
+    };
+    (0..geometry.members).all(has_copy)
+}

@@ -1,0 +1,158 @@
+//! Arrays that mdadm and a Linux kernel made, with what that kernel read of them: with all members, and with every
+//! combination of missing ones.
+
+use super::arrays::{Array, array_of, hash};
+use super::packed::{directory, unpacked};
+use crate::{Health, MemberState, Purpose};
+use block::{BlockSize, MemoryDisk, ReadAt, ReadErrorKind};
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+use std::collections::HashSet;
+use std::sync::Arc;
+
+const SECTOR: usize = 512;
+
+/// A case of the index, with its members.
+struct Case {
+    index: Value,
+    members: Vec<Arc<dyn ReadAt>>,
+}
+
+/// All but the containers of RAID firmware.
+fn cases() -> Vec<Case> {
+    let directory = directory("md");
+    let index = std::fs::read(directory.join("index.json")).unwrap();
+    let index: Vec<Value> = serde_json::from_slice(&index).unwrap();
+    let is_native = |index: &Value| !["ddf", "imsm"].contains(&text(index, "metadata"));
+    let case = |index: Value| {
+        let image = bytes::Bytes::from(unpacked(&directory.join(format!("{}.img.zst", text(&index, "file")))));
+        let mut start = 0;
+        let mut members: Vec<Arc<dyn ReadAt>> = Vec::new();
+        for size in index["members"].as_array().unwrap() {
+            let end = start + size.as_u64().unwrap() as usize;
+            members.push(Arc::new(MemoryDisk::new(image.slice(start..end), BlockSize::B512)));
+            start = end;
+        }
+        assert_eq!(start, image.len());
+        Case { index, members }
+    };
+    index.into_iter().filter(is_native).map(case).collect()
+}
+
+fn text<'a>(value: &'a Value, key: &str) -> &'a str {
+    value[key].as_str().unwrap()
+}
+
+fn list<'a>(value: &'a Value, key: &str) -> &'a [Value] {
+    value[key].as_array().map(Vec::as_slice).unwrap_or_default()
+}
+
+fn numbers(value: &Value) -> Vec<u64> {
+    value.as_array().unwrap().iter().map(|number| number.as_u64().unwrap()).collect()
+}
+
+impl Case {
+    fn name(&self) -> &str {
+        text(&self.index, "name")
+    }
+
+    /// The array of all members but these.
+    fn without(&self, missing: &[u64]) -> Array {
+        let is_there = |(number, _): &(usize, &Arc<dyn ReadAt>)| !missing.contains(&(*number as u64));
+        let members: Vec<_> =
+            self.members.iter().enumerate().filter(is_there).map(|(_, data)| Arc::clone(data)).collect();
+        array_of(&members)
+    }
+}
+
+/// The sectors that can be read; what cannot be is missing or damaged, never something else.
+fn sectors(data: &dyn ReadAt) -> Vec<Option<Vec<u8>>> {
+    let sector = |at: u64| {
+        let mut sector = vec![0; SECTOR];
+        match data.read_exact_at(at, &mut sector) {
+            Ok(()) => Some(sector),
+            Err(error) => {
+                let known = [ReadErrorKind::Missing, ReadErrorKind::Damaged, ReadErrorKind::OutOfRange];
+                assert!(known.contains(&error.kind), "{error}");
+                None
+            }
+        }
+    };
+    (0..data.size()).step_by(SECTOR).map(sector).collect()
+}
+
+/// What the array gives is what the kernel read.
+fn check(what: &str, expected: &Value, size: u64, array: &Array, steps: &[usize]) {
+    assert_eq!(array.purpose, Purpose::Data, "{what}: {:?}", array.notices);
+    assert_eq!(array.data.size(), expected["size"].as_u64().unwrap_or(size), "{what}: size");
+    if let Some(sha256) = expected["sha256"].as_str() {
+        for step in steps {
+            assert_eq!(hash(&array.data, *step), sha256, "{what}: in steps of {step} bytes; {:?}", array.notices);
+        }
+        return;
+    }
+    let found = sectors(array.data.as_ref());
+    let mut digest = Sha256::new();
+    let mut readable = HashSet::new();
+    for range in list(expected, "readable") {
+        let range = numbers(range);
+        for sector in range[0] as usize / SECTOR..range[1] as usize / SECTOR {
+            let bytes = found[sector].as_ref().unwrap_or_else(|| panic!("{what}: sector {sector} cannot be read"));
+            digest.update(bytes);
+            readable.insert(sector);
+        }
+    }
+    assert_eq!(hex::encode(digest.finalize()), text(expected, "readable_sha256"), "{what}");
+}
+
+#[test]
+fn arrays_read_as_the_kernel_reads_them() {
+    for case in cases() {
+        let name = case.name();
+        let array = case.without(&[]);
+        if case.index["refused"] == true {
+            assert!(matches!(array.purpose, Purpose::Refused(_)), "{name} is not refused");
+            continue;
+        }
+        check(name, &case.index, 0, &array, &[1 << 20, 12_345]);
+        assert_eq!(array.uuid.as_deref(), case.index["uuid"].as_str(), "{name}");
+        let kind = format!("md {}", text(&case.index, "level").replace("raid", "RAID "));
+        assert_eq!(array.kind, kind, "{name}");
+        let is_degraded = case.index["degraded"].as_u64().is_some_and(|missing| missing > 0);
+        assert_eq!(array.health == Health::Degraded, is_degraded, "{name}: {:?} {:?}", array.health, array.notices);
+    }
+}
+
+#[test]
+fn arrays_without_members_read_as_the_kernel_reads_them() {
+    for case in cases() {
+        for without in list(&case.index, "without") {
+            let missing = numbers(&without["missing"]);
+            let what = format!("{} without {missing:?}", case.name());
+            check(&what, without, case.index["size"].as_u64().unwrap_or(0), &case.without(&missing), &[1 << 20]);
+        }
+    }
+}
+
+/// What the kernel gives up is shown as far as it goes; what can be read of it is right.
+#[test]
+fn what_can_be_read_of_arrays_that_the_kernel_gives_up_is_right() {
+    for case in cases() {
+        let whole = case.without(&[]);
+        let right = sectors(whole.data.as_ref());
+        let fresh: Vec<_> = whole.devices(MemberState::Active).into_iter().map(|member| member as u64).collect();
+        for missing in list(&case.index, "fails").iter().map(numbers) {
+            let is_there = |member: &u64| !missing.contains(member);
+            // Of members that are behind, those of equal age make an array of their own.
+            if case.index["refused"] == true || !fresh.iter().any(is_there) {
+                continue;
+            }
+            let what = format!("{} without {missing:?}", case.name());
+            let array = case.without(&missing);
+            assert!(array.health >= Health::Partial, "{what}: {:?}", array.health);
+            for (number, (found, right)) in sectors(array.data.as_ref()).iter().zip(&right).enumerate() {
+                assert!(found.is_none() || found == right, "{what}: sector {number} is wrong");
+            }
+        }
+    }
+}
