@@ -4,7 +4,7 @@
 //! what a layout says: several members at once, another copy or the parity where a member errs.
 
 use block::{ReadAt, ReadError, ReadErrorKind};
-use members::{Members, another_helps, together};
+use members::{Attempt, Members, another_helps, together};
 use pieces::Pieces;
 use std::ops::Range;
 use std::sync::Arc;
@@ -247,6 +247,7 @@ impl ReadAt for Map {
         if pieces.len() > 1 || pieces.iter().any(is_rebuilt) {
             self.hint(pieces.iter());
         }
+        let _attempt = Attempt::begin();
         let mut rest = buf;
         for piece in &pieces {
             let bytes = usize::try_from(piece.length).unwrap_or(usize::MAX).min(rest.len());

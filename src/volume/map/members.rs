@@ -2,6 +2,7 @@
 
 use super::{Faults, Leg, Place};
 use block::{ReadError, ReadErrorKind};
+use std::cell::Cell;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -35,9 +36,11 @@ impl Members {
     pub(super) fn read(&self, place: Place, buf: &mut [u8]) -> Result<(), ReadError> {
         let leg = self.legs.get(place.member);
         let Some((leg, data)) = leg.and_then(|leg| Some((leg, leg.data.as_ref()?))) else {
+            Attempt::failed();
             return Err(self.missing(place, buf.len()));
         };
         data.read_exact_at(place.offset, buf).map_err(|error| {
+            Attempt::failed();
             // What is known to be missing is told with the volume; an error comes as a surprise.
             if error.kind != ReadErrorKind::Missing {
                 self.faults.record(&leg.name, &error);
@@ -72,20 +75,76 @@ fn push(ranges: &mut Vec<Range<u64>>, range: Range<u64>) {
     }
 }
 
-/// Whether another copy may be better off; not when the connection or the time is gone for all of them.
-pub(super) const fn another_helps(error: &ReadError) -> bool {
+/// Whether another copy may be better off; not when the connection or the time is gone for all of them, nor when too much
+/// was tried already.
+pub(super) fn another_helps(error: &ReadError) -> bool {
     match error.kind {
-        ReadErrorKind::OutOfRange | ReadErrorKind::Device | ReadErrorKind::Damaged | ReadErrorKind::Missing => true,
+        ReadErrorKind::OutOfRange | ReadErrorKind::Device | ReadErrorKind::Damaged | ReadErrorKind::Missing => {
+            Attempt::may_go_on()
+        }
         ReadErrorKind::Disconnected | ReadErrorKind::TimedOut | ReadErrorKind::Closed => false,
     }
 }
+
+thread_local! {
+    /// How often members failed in the read that this thread is at.
+    static FAILURES: Cell<Option<u32>> = const { Cell::new(None) };
+}
+
+/// One read, through all maps that lie over one another. Each of them tries its members and smaller parts, so that what
+/// fails far below would be tried as often as all of these numbers multiplied give: metadata that was made for it could
+/// keep a reader busy for ever.
+pub(super) struct Attempt {
+    is_outermost: bool,
+}
+
+impl Attempt {
+    /// Failures after which a read is given up. As many sectors as a read of 4 MiB has may fail on two members each.
+    const FAILURES_MAX: u32 = 16_384;
+
+    pub(super) fn begin() -> Self {
+        let is_outermost = FAILURES.get().is_none();
+        if is_outermost {
+            FAILURES.set(Some(0));
+        }
+        Self { is_outermost }
+    }
+
+    fn failed() {
+        FAILURES.set(FAILURES.get().map(|failures| failures.saturating_add(1)));
+    }
+
+    fn may_go_on() -> bool {
+        FAILURES.get().is_none_or(|failures| failures < Self::FAILURES_MAX)
+    }
+}
+
+impl Drop for Attempt {
+    fn drop(&mut self) {
+        if self.is_outermost {
+            FAILURES.set(None);
+        }
+    }
+}
+
+/// Reasons are told up to this length: those of maps over one another hold those of all maps below.
+const REASON_BYTES_MAX: usize = 1000;
 
 /// One error of several, each of which kept one way of reading the same from being taken.
 pub(super) fn together(errors: &[ReadError], length: usize) -> ReadError {
     // Of the reasons that a user could do something about, an error of a disk counts more than what was known to be missing.
     let worst = errors.iter().find(|error| error.kind != ReadErrorKind::Missing).or(errors.first());
     let (kind, offset) = worst.map_or((ReadErrorKind::Missing, 0), |error| (error.kind, error.offset));
-    let mut reasons: Vec<&str> = errors.iter().filter_map(|error| error.detail.as_deref()).collect();
-    reasons.dedup();
+    let mut reasons: Vec<&str> = Vec::new();
+    for reason in errors.iter().filter_map(|error| error.detail.as_deref()) {
+        let length: usize = reasons.iter().map(|reason| reason.len()).sum();
+        if length > REASON_BYTES_MAX {
+            reasons.push("and more");
+            break;
+        }
+        if !reasons.contains(&reason) {
+            reasons.push(reason);
+        }
+    }
     ReadError::new(kind, offset, u64::try_from(length).unwrap_or(u64::MAX)).with_detail(&reasons.join("; "))
 }

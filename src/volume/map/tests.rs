@@ -274,3 +274,21 @@ fn a_member_that_is_shorter_than_its_volume_is_read_around() {
     assert!(error.to_string().contains("disk 1: outside the disk"), "{error}");
     assert_eq!(faults.all().len(), 2);
 }
+
+#[test]
+fn mirrors_over_mirrors_that_all_fail_are_given_up_in_time() {
+    let Made { map, log, .. } = mirror(&[bad(0, BYTES)]);
+    let leg = |data: &Arc<dyn ReadAt>| Leg { name: "mirror".to_owned(), data: Some(Arc::clone(data)) };
+    let mut nested: Arc<dyn ReadAt> = Arc::new(map);
+    for _ in 0..20 {
+        let legs = vec![leg(&nested), leg(&nested)];
+        nested = Arc::new(Map::new(Box::new(Mirror::new(2, BYTES)), legs, &Arc::default()));
+    }
+    // A second read is as much work as the first: what was counted is forgotten.
+    for _ in 0..2 {
+        log.0.lock().unwrap().clear();
+        assert_eq!(nested.read_exact_at(0, &mut [0; 4096]).unwrap_err().kind, ReadErrorKind::Device);
+        let reads = log.all().len();
+        assert!((1000..20_000).contains(&reads), "{reads}");
+    }
+}
