@@ -192,7 +192,8 @@ fn what_can_be_read_of_arrays_that_the_kernel_gives_up_is_right() {
         let fresh: Vec<_> = whole.devices(MemberState::Active).into_iter().map(|member| member as u64).collect();
         let forced = list(&case.index, "without").iter().filter(|without| without["forced"] == true);
         let forced = forced.map(|without| numbers(&without["missing"]));
-        for missing in list(&case.index, "fails").iter().map(numbers).chain(forced) {
+        let fails = list(&case.index, "fails").iter().map(numbers);
+        for missing in fails.chain(forced) {
             let is_there = |member: &u64| !missing.contains(member);
             // Of members that are behind, those of equal age make an array of their own.
             if case.index["refused"] == true || !fresh.iter().any(is_there) {
@@ -200,6 +201,10 @@ fn what_can_be_read_of_arrays_that_the_kernel_gives_up_is_right() {
             }
             let what = format!("{} without {missing:?}", case.name());
             let array = case.without(&missing);
+            // What is all there was compared with what the kernel read.
+            if array.health < Health::Partial {
+                continue;
+            }
             for (number, (found, right)) in sectors(array.data.as_ref()).iter().zip(&right).enumerate() {
                 assert!(found.is_none() || found == right, "{what}: sector {number} is wrong");
             }
