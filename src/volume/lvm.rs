@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 mod area;
 mod build;
+mod cache;
 mod crc;
 mod geometry;
 mod group;

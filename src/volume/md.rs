@@ -2,8 +2,8 @@
 
 use crate::map::Faults;
 use crate::md::members::Candidate;
-use crate::md::superblock::{Role, Superblock};
-use crate::{Device, Error, Group, Member, MemberState, Membership, Set, VolumeManager};
+use crate::md::superblock::{Role, Superblock, Unusable};
+use crate::{Device, Error, Group, Membership, Set, VolumeManager};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -15,8 +15,10 @@ mod containers;
 mod ddf;
 mod geometry;
 mod imsm;
+mod journal;
 mod legs;
 mod members;
+mod ppl;
 mod reshape;
 mod superblock;
 mod superblock_090;
@@ -34,16 +36,23 @@ impl VolumeManager for Md {
     }
 
     fn probe(&self, device: &Device) -> Result<Option<Membership>, Error> {
-        let membership = |superblock: &Superblock| Membership { set: superblock.uuid(), at: superblock.at };
-        Ok(superblock::find(device)?.as_ref().map(membership))
+        match superblock::find(device) {
+            Ok(found) => Ok(found.map(|superblock| Membership { set: superblock.uuid(), at: superblock.at })),
+            Err(Unusable { error: error @ Error::Read(_), .. }) => Err(error),
+            // Where it is says whether it is this device's at all; what is wrong with it is told when nothing comes of it.
+            Err(Unusable { at, .. }) => Ok(Some(Membership { set: String::new(), at })),
+        }
     }
 
     fn sets(&self, members: &[&Device]) -> Vec<Set> {
         let mut sets: BTreeMap<String, Vec<(usize, Superblock)>> = BTreeMap::new();
+        let mut alone = Vec::new();
         for (position, device) in members.iter().enumerate() {
-            // Nothing else can be said of what cannot be read any more than that it was a member.
-            if let Ok(Some(superblock)) = superblock::find(device) {
-                sets.entry(superblock.uuid()).or_default().push((position, superblock));
+            match superblock::find(device) {
+                Ok(Some(superblock)) => sets.entry(superblock.uuid()).or_default().push((position, superblock)),
+                Ok(None) | Err(_) => {
+                    alone.push(Set { id: format!("alone: {}", device.name), members: vec![position], complete: true });
+                }
             }
         }
         let set = |(id, members): (String, Vec<(usize, Superblock)>)| Set {
@@ -51,32 +60,22 @@ impl VolumeManager for Md {
             complete: is_complete(&members),
             members: members.into_iter().map(|(position, _)| position).collect(),
         };
-        sets.into_iter().map(set).collect()
+        sets.into_iter().map(set).chain(alone).collect()
     }
 
     fn assemble(&self, members: &[&Device], faults: &Arc<Faults>) -> Result<Group, Error> {
         let mut candidates = Vec::new();
-        let mut damaged = Vec::new();
-        let mut problem = None;
+        let mut notices = Vec::new();
         for (position, device) in members.iter().enumerate() {
             match superblock::find(device) {
                 Ok(Some(superblock)) => candidates.push(Candidate { position, device, superblock }),
                 Ok(None) => {}
-                Err(error) => {
-                    damaged.push((position, format!("{} is not read: {error}", device.name)));
-                    problem = Some(error);
-                }
+                Err(Unusable { error, .. }) if members.len() == 1 => return Err(error),
+                Err(Unusable { error, .. }) => notices.push(format!("{} is not read: {error}", device.name)),
             }
         }
-        if let (true, Some(problem)) = (candidates.is_empty(), problem) {
-            return Err(problem);
-        }
         let mut group = array::assemble(&candidates, faults)?;
-        for (position, notice) in damaged {
-            let (role, state) = (String::new(), MemberState::Stale);
-            group.members.push(Member { device: Some(position), uuid: None, role, state });
-            group.notices.push(notice);
-        }
+        group.notices.append(&mut notices);
         Ok(group)
     }
 }

@@ -98,6 +98,12 @@ impl Metadata {
         node
     }
 
+    /// How many nodes are kept.
+    #[cfg(test)]
+    pub(super) fn kept(&self) -> usize {
+        self.nodes.lock().unwrap_or_else(PoisonError::into_inner).len()
+    }
+
     fn cached(&self, number: u64) -> Option<Arc<Node>> {
         self.nodes.lock().unwrap_or_else(PoisonError::into_inner).find(number)
     }

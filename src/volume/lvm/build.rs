@@ -20,6 +20,8 @@ const DEPTH_MAX: usize = 16;
 pub(super) struct Built {
     pub(super) data: Arc<dyn ReadAt>,
     pub(super) health: Health,
+    /// Whether some of it is on a disk that may be out of date.
+    pub(super) is_stale: bool,
     /// How it is laid out.
     pub(super) words: String,
     /// Why users cannot read it as a whole.
@@ -49,6 +51,15 @@ enum State {
 pub(super) struct Member {
     pub(super) leg: Leg,
     pub(super) health: Health,
+    /// Whether some of it is on a disk that may be out of date.
+    pub(super) is_stale: bool,
+}
+
+impl Member {
+    /// Nothing of it can be read.
+    pub(super) const fn away(name: String) -> Self {
+        Self { leg: Leg { name, data: None }, health: Health::Unreadable, is_stale: false }
+    }
 }
 
 /// Puts the volumes of a group together, each once.
@@ -100,7 +111,9 @@ impl<'a> Builder<'a> {
             Ok(built) => return built,
             Err(failure) => failure,
         };
-        let extents = self.group.logical.get(number).map_or(0, Logical::extents);
+        // A snapshot is as large as what it is of.
+        let sized = self.snapshots.get(&number).map_or(number, |snapshot| snapshot.origin);
+        let extents = self.group.logical.get(sized).map_or(0, Logical::extents);
         let bytes = self.group.bytes(extents).unwrap_or(0);
         let kinds = self.group.logical.get(number).and_then(|volume| volume.segments.as_ref().ok());
         let words = kinds.into_iter().flatten().next().map_or("unknown", |segment| segment.kind.word());
@@ -108,6 +121,7 @@ impl<'a> Builder<'a> {
         Built {
             data: Arc::new(Map::new(Box::new(lost), Vec::new(), self.faults)),
             health: Health::Unreadable,
+            is_stale: false,
             words: words.to_owned(),
             refused: Some(failure.why),
             notices: Vec::new(),
@@ -153,10 +167,17 @@ impl<'a> Builder<'a> {
         {
             return self.segment(kind, *extents);
         }
+        let can_be_many = |kind: &SegmentKind| {
+            matches!(kind, SegmentKind::Striped { .. } | SegmentKind::Mirror { .. } | SegmentKind::Virtual(_))
+        };
+        if let Some(LvmSegment { kind, .. }) = segments.iter().find(|segment| !can_be_many(&segment.kind)) {
+            return Err(format!("it has {} segments, one of them of type {}", segments.len(), kind.word()).into());
+        }
         let mut pieces = Pieces::default();
         let mut health = Vec::new();
         let mut words: Vec<String> = Vec::new();
         let mut notices = Vec::new();
+        let mut is_stale = false;
         for segment in segments {
             let bytes = self.bytes(segment.extents)?;
             if let SegmentKind::Virtual(kind) = &segment.kind {
@@ -175,16 +196,18 @@ impl<'a> Builder<'a> {
                     words.push(built.words);
                     notices.extend(built.notices);
                     let leg = Leg { name: logical.name.clone(), data: Some(built.data) };
-                    (None, 0, Member { leg, health: built.health })
+                    (None, 0, Member { leg, health: built.health, is_stale: built.is_stale })
                 }
             };
             health.push(member.2.health);
+            is_stale |= member.2.is_stale;
             pieces.add(member, bytes);
         }
         let data = Map::new(Box::new(Linear::new(pieces.segments)), pieces.legs, self.faults);
         let only_virtual = segments.iter().all(|segment| matches!(segment.kind, SegmentKind::Virtual(_)));
         let refused = only_virtual.then(|| format!("it is made of {} segments, and holds nothing", joined(&words)));
-        Ok(Built { data: Arc::new(data), health: of_pieces(&health), words: joined(&words), refused, notices })
+        let (health, words) = (of_pieces(&health), joined(&words));
+        Ok(Built { data: Arc::new(data), health, is_stale, words, refused, notices })
     }
 
     /// A thin volume that a snapshot is being merged into.
@@ -219,14 +242,23 @@ impl<'a> Builder<'a> {
             SegmentKind::ThinPool { metadata, data, chunk, .. } => self.thin_pool(*data, *metadata, *chunk),
             SegmentKind::Thin(thin) => self.thin(*thin, bytes),
             SegmentKind::Unknown(name) => Err(Failure::from(unknown(name))),
-            kind => Err(format!("volumes of type {} cannot be read here yet", kind.word()).into()),
+            SegmentKind::CachePool { data, metadata, .. } => self.cache_pool(*data, *metadata),
+            SegmentKind::Cache(cache) => self.cache(cache, bytes),
+            SegmentKind::Writecache { cache, origin, block } => self.writecache((*origin, *cache), *block, bytes),
+            SegmentKind::Snapshot { .. } => {
+                Err(Failure::from("it says what another volume is, and holds nothing".to_owned()))
+            }
+            SegmentKind::Virtual(name) => {
+                Err(Failure::from(format!("it is made of {name} segments, and holds nothing")))
+            }
         }
     }
 
     pub(super) fn mapped(&self, layout: Box<dyn Layout>, members: Vec<Member>, health: Health, words: String) -> Built {
+        let is_stale = members.iter().any(|member| member.is_stale);
         let legs = members.into_iter().map(|member| member.leg).collect();
         let data = Map::new(layout, legs, self.faults);
-        Built { data: Arc::new(data), health, words, refused: None, notices: Vec::new() }
+        Built { data: Arc::new(data), health, is_stale, words, refused: None, notices: Vec::new() }
     }
 
     pub(super) fn bytes(&self, extents: u64) -> Result<u64, Failure> {
@@ -280,7 +312,8 @@ impl<'a> Builder<'a> {
                     Some(data) if offset < data.size() => Health::Partial,
                     _ => Health::Unreadable,
                 };
-                (offset, Member { leg: Leg { name: disk.name.clone(), data: disk.data.clone() }, health })
+                let leg = Leg { name: disk.name.clone(), data: disk.data.clone() };
+                (offset, Member { leg, health, is_stale: disk.is_stale })
             }
             PartOf::Logical(number) => {
                 let member = self.logical_member(number)?;
@@ -299,11 +332,14 @@ impl<'a> Builder<'a> {
         let name = self.group.logical.get(number).map_or("", |logical| logical.name.as_str());
         let name = format!("{}/{name}", self.group.name);
         match self.volume(number) {
-            Ok(built) => Ok(Member { leg: Leg { name, data: Some(built.data) }, health: built.health }),
+            Ok(built) => {
+                let leg = Leg { name, data: Some(built.data) };
+                Ok(Member { leg, health: built.health, is_stale: built.is_stale })
+            }
             Err(failure) if failure.is_loop => Err(failure),
             Err(failure) => {
                 let name = format!("{name} ({})", failure.why);
-                Ok(Member { leg: Leg { name, data: None }, health: Health::Unreadable })
+                Ok(Member::away(name))
             }
         }
     }

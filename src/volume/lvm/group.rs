@@ -15,8 +15,10 @@ use std::sync::Arc;
 pub(super) struct Disk {
     /// What messages call it.
     pub(super) name: String,
-    /// The whole device; `None` when it is not there, or must not be read.
+    /// The whole device; `None` when it is not there.
     pub(super) data: Option<Arc<dyn ReadAt>>,
+    /// Whether the group was changed while it was away, so that others may hold what is newer.
+    pub(super) is_stale: bool,
 }
 
 /// Puts a set together.
@@ -84,11 +86,12 @@ fn find<'a>(physical: &Physical, members: &[&'a Member]) -> Option<&'a Member> {
 
 fn disk(physical: &Physical, members: &[&Member], devices: &[&Device]) -> Disk {
     let member = find(physical, members);
-    let device = member.and_then(|member| devices.get(member.device)).filter(|_| !physical.is_missing);
+    let device = member.and_then(|member| devices.get(member.device));
     let was = physical.hint.as_ref().map_or_else(String::new, |hint| format!(" (was {hint})"));
     Disk {
         name: device.map_or_else(|| format!("physical volume {}{was}", physical.id), |device| device.name.clone()),
         data: device.map(|device| Arc::clone(&device.data)),
+        is_stale: physical.is_missing,
     }
 }
 
@@ -98,10 +101,10 @@ fn listed(physical: &Physical, disk: &Disk, members: &[&Member]) -> GroupMember 
         device: member.map(|member| member.device),
         uuid: Some(physical.id.to_string()),
         role: physical.hint.as_ref().map_or_else(String::new, |hint| format!("was {hint}")),
-        state: match (member, &disk.data) {
-            (None, _) => MemberState::Missing,
-            (Some(_), None) => MemberState::Stale,
-            (Some(_), Some(_)) => MemberState::Active,
+        state: match member {
+            None => MemberState::Missing,
+            Some(_) if disk.is_stale => MemberState::Stale,
+            Some(_) => MemberState::Active,
         },
     }
 }
@@ -118,7 +121,8 @@ fn member_notices(group: &VolumeGroup, member: &Member) -> Vec<String> {
     match group.physical.iter().find(|physical| member.id.as_ref() == Some(&physical.id)) {
         None => notices.push(format!("{}: it was removed from the group, and is not read", member.name)),
         Some(physical) if physical.is_missing => notices.push(format!(
-            "{}: the group was changed while it was missing, so that it may hold what is out of date, and it is not read",
+            "{}: the group was changed while it was missing; it is read where nothing else holds the same, and may be out of \
+             date there",
             member.name
         )),
         Some(_) => {}

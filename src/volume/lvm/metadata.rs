@@ -8,7 +8,7 @@ use std::collections::{HashMap, HashSet};
 mod overlap;
 mod segment;
 
-pub(super) use segment::{Part, PartOf, RaidImage, Segment, SegmentKind};
+pub(super) use segment::{Cache, CacheSettings, Part, PartOf, RaidImage, Segment, SegmentKind};
 
 /// How many physical volumes a group may have.
 const PHYSICAL_MAX: usize = 16 << 10;

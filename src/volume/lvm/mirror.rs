@@ -22,8 +22,12 @@ impl Builder<'_> {
             let layout = LoggedMirror::unknown(1, bytes);
             return Ok(self.mapped(Box::new(layout), members, health, "being moved".to_owned()));
         }
-        let members = self.members(parts, extents)?;
+        let mut members = self.members(parts, extents)?;
         let legs = members.len();
+        let is_some_current = members.iter().any(|member| !member.is_stale && is_complete(member.health));
+        for member in members.iter_mut().filter(|member| member.is_stale && is_some_current) {
+            *member = Member::away(format!("{} (out of date)", member.leg.name));
+        }
         let (layout, notice) = match log {
             Some(log) => self.logged(*log, legs, bytes, *region)?,
             None => (LoggedMirror::unknown(legs, bytes), None),

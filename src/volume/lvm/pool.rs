@@ -41,9 +41,10 @@ impl Builder<'_> {
     pub(super) fn thin_pool(&mut self, data: usize, metadata: usize, chunk: u64) -> Result<Built, Failure> {
         let (data, metadata) = (self.logical_member(data)?, self.logical_member(metadata)?);
         let health = of_pieces(&[data.health, metadata.health]);
+        let is_stale = data.is_stale || metadata.is_stale;
         let data = data.leg.data.ok_or_else(|| format!("{} cannot be had", data.leg.name))?;
         let words = format!("thin pool, {}", size(chunk));
-        Ok(Built { data, health, words, refused: None, notices: Vec::new() })
+        Ok(Built { data, health, is_stale, words, refused: None, notices: Vec::new() })
     }
 
     /// The thin volume that `logical` is.

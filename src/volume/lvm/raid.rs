@@ -56,6 +56,9 @@ impl Builder<'_> {
         for image in text.images {
             images.push(self.logical_member(image.data)?);
         }
+        if let (true, Some(first)) = (images.iter().all(|image| image.leg.data.is_none()), images.first()) {
+            return Err(format!("none of its images can be read: {}", first.leg.name).into());
+        }
         if matches!(text.level, "raid0" | "raid0_meta") {
             let count = u64::try_from(images.len()).unwrap_or(u64::MAX);
             let layout = Striped::new(count, text.chunk, text.bytes).ok_or_else(|| "stripes of no size".to_owned())?;
@@ -227,7 +230,9 @@ impl State {
 }
 
 /// An image as the RAID sees it: from where data begin, without what must not be read.
-fn restricted(member: Member, state: &Result<State, String>, offset: impl Fn(&State) -> u64) -> Member {
+fn restricted(mut member: Member, state: &Result<State, String>, offset: impl Fn(&State) -> u64) -> Member {
+    // Superblocks know better than the group whether it is out of date.
+    member.is_stale = false;
     let Some(data) = member.leg.data.clone() else { return member };
     let state = match state {
         Ok(state) => state,
@@ -244,9 +249,9 @@ fn restricted(member: Member, state: &Result<State, String>, offset: impl Fn(&St
     let data: Arc<dyn ReadAt> =
         Arc::new(Excluded::not_rebuilt(data, std::iter::once(rebuilt..length).collect::<Vec<_>>()));
     let health = member.health.max(if rebuilt == 0 { Health::Unreadable } else { Health::Partial });
-    Member { leg: Leg { data: Some(data), ..member.leg }, health }
+    Member { leg: Leg { data: Some(data), ..member.leg }, health, ..member }
 }
 
 fn away(leg: &Leg, why: &str) -> Member {
-    Member { leg: Leg { name: format!("{} ({why})", leg.name), data: None }, health: Health::Unreadable }
+    Member::away(format!("{} ({why})", leg.name))
 }

@@ -1,6 +1,6 @@
 //! What hidden logical volumes are there for.
 
-use super::metadata::{Part, PartOf, SegmentKind, VolumeGroup};
+use super::metadata::{Part, PartOf, RaidImage, SegmentKind, VolumeGroup};
 use super::pool::Thin;
 
 /// For every logical volume the part that it plays in others; `None` for those that users see.
@@ -20,7 +20,9 @@ pub(super) fn roles(group: &VolumeGroup) -> Vec<Option<&'static str>> {
                 log.iter().for_each(|log| is(*log, "mirror log"));
             }
             SegmentKind::Raid { images, .. } => {
-                images.iter().for_each(|image| is(image.data, "RAID image"));
+                // One that was split off, and follows the changes of the others, is a volume of its own for that time.
+                let is_hidden = |image: &&RaidImage| group.logical.get(image.data).is_some_and(|it| !it.is_visible);
+                images.iter().filter(is_hidden).for_each(|image| is(image.data, "RAID image"));
                 images.iter().filter_map(|image| image.metadata).for_each(|volume| is(volume, "RAID metadata"));
             }
             SegmentKind::ThinPool { metadata, data, .. } => {
@@ -31,9 +33,9 @@ pub(super) fn roles(group: &VolumeGroup) -> Vec<Option<&'static str>> {
                 is(*metadata, "cache metadata");
                 is(*data, "cache data");
             }
-            SegmentKind::Cache { pool, origin, single } => {
-                is(*pool, if single.is_some() { "cache volume" } else { "cache pool" });
-                is(*origin, "cache origin");
+            SegmentKind::Cache(cache) => {
+                is(cache.pool, if cache.single.is_some() { "cache volume" } else { "cache pool" });
+                is(cache.origin, "cache origin");
             }
             SegmentKind::Writecache { cache, origin, .. } => {
                 is(*cache, "writecache");

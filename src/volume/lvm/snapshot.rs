@@ -10,7 +10,7 @@ use std::collections::HashMap;
 /// What a snapshot is of.
 #[derive(Clone, Copy)]
 pub(super) struct Snapshot {
-    origin: usize,
+    pub(super) origin: usize,
     store: usize,
     is_merging: bool,
 }

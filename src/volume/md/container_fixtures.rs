@@ -1,4 +1,4 @@
-//! Containers that mdadm and the kernel made, and what the kernel read of them (`tests/fixtures/md/containers.py`).
+//! Containers that mdadm and the kernel made, and what the kernel read of them (`tests/fixtures/md/firmware.py`).
 
 use super::tests::packed as fixtures;
 use crate::{Device, scan};
@@ -10,7 +10,7 @@ use std::sync::Arc;
 /// Reads every volume of every combination of members of the fixtures whose names begin with this, and compares it with what
 /// the kernel read.
 pub(super) fn check(prefix: &str) {
-    let directory = fixtures::directory("md").join("containers");
+    let directory = fixtures::directory("md").join("firmware");
     let sums = std::fs::read_to_string(directory.join("sums")).unwrap();
     let mut members: BTreeMap<String, Arc<dyn ReadAt>> = BTreeMap::new();
     let mut count = 0;
@@ -33,6 +33,11 @@ pub(super) fn check(prefix: &str) {
         count += 1;
     }
     assert!(count > 0, "no fixtures {prefix}");
+}
+
+/// The bytes of a member, by its name.
+pub(super) fn image(name: &str) -> Vec<u8> {
+    fixtures::unpacked(&fixtures::directory("md").join("firmware").join(format!("{name}.img.zst")))
 }
 
 /// The sum of all of it; "-" when that cannot be read.

@@ -81,7 +81,8 @@ impl<'a> Container<'a> {
             group.notices.extend(notices.map(|notice| format!("{}: {notice}", device.name)));
         }
         for member in group.members.iter().filter(|member| member.state == MemberState::Stale) {
-            let name = member.device.and_then(|device| self.devices.get(device)).map_or("", |device| device.name.as_str());
+            let name =
+                member.device.and_then(|device| self.devices.get(device)).map_or("", |device| device.name.as_str());
             group.notices.push(format!("{name} is left out: the container went on without it"));
         }
         for parts in self.volumes() {
@@ -165,7 +166,8 @@ impl<'a> Container<'a> {
         }
         let size = |(refnum, _): &(u32, u64)| {
             let structure = self.structures.get(self.device(*refnum)?)?.as_ref()?;
-            let mine = structure.configs.iter().filter(|config| config.disks.iter().any(|(number, _)| number == refnum));
+            let mine =
+                structure.configs.iter().filter(|config| config.disks.iter().any(|(number, _)| number == refnum));
             Some(mine.max_by_key(|config| config.sequence)?.bytes)
         };
         let sizes: Vec<_> = slots.iter().map(size).collect();

@@ -7,6 +7,7 @@ use self::mpb::{Migration, Mpb, RaidVolume};
 use crate::map::Faults;
 use crate::md::containers::{Array, DIRTY, Part, refused, sha1_uuid};
 use crate::md::geometry::{Geometry, Level};
+use crate::md::ppl::PartialParity;
 use crate::{Device, Error, Group, Health, Member, MemberState, Membership, Set, Volume, VolumeManager};
 use block::BlockSize;
 use std::collections::BTreeMap;
@@ -184,12 +185,55 @@ impl<'a> Container<'a> {
             let name = name.unwrap_or_else(|| format!("the disk in slot {slot} of {}", record.name));
             (name, self.part(record, slot, *device))
         };
-        let members = slots.iter().enumerate().map(member).collect();
+        let mut members: Vec<_> = slots.iter().enumerate().map(member).collect();
+        let is_open = record.is_dirty && array.geometry.level == Level::Raid5;
+        let mut damaged = 0;
+        if is_open && record.has_ppl {
+            damaged = self.recover(record, array, &mut members)?;
+        }
         let mut volume = array.volume(&record.name, members, self.block_size(), faults)?;
-        if record.is_dirty && volume.health != Health::Whole && array.geometry.level.parities() > 0 {
+        if is_open && volume.health != Health::Whole && (!record.has_ppl || damaged > 0) {
             volume.notices.push(DIRTY.to_owned());
         }
         Ok(volume)
+    }
+
+    /// Puts the parity of a volume right that has a partial parity log and was not shut down; gives how much of the log is
+    /// damaged (mdadm `get_ppl_sector`).
+    fn recover(
+        &self,
+        record: &RaidVolume,
+        array: &Array,
+        members: &mut [(String, Option<Part>)],
+    ) -> Result<usize, Error> {
+        /// `MULTIPLE_PPL_AREA_SIZE_IMSM`; where there is one log alone, nothing behind it looks like another.
+        const AREA: u64 = 1 << 20;
+        let component = array.geometry.component;
+        let (mut data, mut logs) = (Vec::new(), Vec::new());
+        for (_, part) in members.iter() {
+            data.push(part.as_ref().map(|part| part.slice(component)).transpose()?);
+            let start = record.map.start.saturating_add(record.map.data_bytes);
+            let log =
+                part.as_ref().map(|part| Part { start, bad: Vec::new(), filled: None, ..part.clone() }.slice(AREA));
+            logs.push(log.transpose()?);
+        }
+        let layout = array.layout()?;
+        let log = PartialParity {
+            layout: layout.as_ref(),
+            chunk: array.geometry.chunk,
+            data_members: array.geometry.members.saturating_sub(1),
+            members: &data,
+            logs: &logs,
+            signature: Some(self.mpb.original_family),
+            block: self.block_size().bytes().into(),
+        };
+        let recovered = log.recover()?;
+        for ((_, part), data) in members.iter_mut().zip(recovered.members) {
+            if let (Some(part), Some(data)) = (part, data) {
+                (part.data, part.start, part.bad) = (data, 0, Vec::new());
+            }
+        }
+        Ok(recovered.damaged)
     }
 
     /// What the device in a slot gives to a volume; `None` when it is missing.

@@ -189,11 +189,20 @@ impl Superblock {
     }
 }
 
-/// The superblock that makes `device` a member of an array; `None` when there is none.
+/// A superblock that is there and cannot be used.
+#[derive(Debug)]
+pub(crate) struct Unusable {
+    /// Byte of the device that it is at.
+    pub(crate) at: u64,
+    pub(crate) error: Error,
+}
+
+/// The superblock that makes `device` a member of an array; `None` when there is none. A place that cannot be read holds
+/// none: whatever else is on the device, perhaps an array without some of its members, is not lost for that.
 ///
 /// # Errors
-/// When it cannot be read or is damaged, or when there are several and nothing tells which counts.
-pub(crate) fn find(device: &Device) -> Result<Option<Superblock>, Error> {
+/// When it is damaged, or when there are several and nothing tells which counts, and when the device is gone.
+pub(crate) fn find(device: &Device) -> Result<Option<Superblock>, Unusable> {
     let size = device.data.size();
     let mut found: Option<Superblock> = None;
     let mut problem = None;
@@ -201,7 +210,8 @@ pub(crate) fn find(device: &Device) -> Result<Option<Superblock>, Error> {
     let ends = superblock_090::place(size);
     let places = version_1.into_iter().chain([(ends, Version::V090)]);
     for (at, version) in places.filter_map(|(at, version)| Some((at?, version))) {
-        let Some(bytes) = read(device, at)? else { continue };
+        let unusable = |error| Unusable { at, error };
+        let Some(bytes) = read(device, at).map_err(unusable)? else { continue };
         let parsed = match version {
             Version::V090 | Version::V090BigEndian => superblock_090::parse(&bytes, at),
             Version::V1_0 | Version::V1_1 | Version::V1_2 => superblock_1::parse(&bytes, version, at, size),
@@ -209,10 +219,10 @@ pub(crate) fn find(device: &Device) -> Result<Option<Superblock>, Error> {
         match (parsed, found.take()) {
             (Ok(None), before) => found = before,
             (Ok(Some(superblock)), None) => found = Some(superblock),
-            (Ok(Some(superblock)), Some(before)) => found = Some(that_counts(before, superblock)?),
+            (Ok(Some(superblock)), Some(before)) => found = Some(that_counts(before, superblock).map_err(unusable)?),
             (Err(error), before) => {
                 found = before;
-                problem = Some(error);
+                problem = Some(unusable(error));
             }
         }
     }
@@ -244,13 +254,17 @@ fn that_counts(one: Superblock, other: Superblock) -> Result<Superblock, Error> 
     )))
 }
 
-/// What may be a superblock; `None` when the device ends before.
+/// What may be a superblock; `None` when the device has nothing to read there.
 fn read(device: &Device, at: u64) -> Result<Option<[u8; SUPERBLOCK_BYTES]>, Error> {
     let mut bytes = [0; SUPERBLOCK_BYTES];
     match device.data.read_exact_at(at, &mut bytes) {
         Ok(()) => Ok(Some(bytes)),
-        Err(error) if error.kind == ReadErrorKind::OutOfRange => Ok(None),
-        Err(error) => Err(error.into()),
+        Err(error) => match error.kind {
+            ReadErrorKind::OutOfRange | ReadErrorKind::Device | ReadErrorKind::Damaged | ReadErrorKind::Missing => {
+                Ok(None)
+            }
+            ReadErrorKind::Disconnected | ReadErrorKind::TimedOut | ReadErrorKind::Closed => Err(error.into()),
+        },
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 /// How many of each generation: two generations of nodes of 4096 bytes are 16 MiB.
-const GENERATION: usize = 2048;
+pub(super) const GENERATION: usize = 2048;
 
 /// Two generations: what is used is in the young one; when that is full it becomes the old one, and what was in the old one
 /// until then and was not used again is forgotten.

@@ -73,6 +73,14 @@ pub(crate) fn dumped(name: &str) -> Vec<Element> {
     unpacked_lines(&directory("dm").join(format!("{name}.xml.zst"))).into_iter().filter_map(element).collect()
 }
 
+/// The kernel's crc32c, four bits at a time.
+fn checksum(bytes: &[u8]) -> u32 {
+    let bit = |crc: u32| (crc >> 1) ^ (0x82f6_3b78 & 0_u32.wrapping_sub(crc & 1));
+    let table: [u32; 16] = std::array::from_fn(|index| (0..4).fold(index as u32, |crc, _| bit(crc)));
+    let step = |crc: u32| (crc >> 4) ^ table[crc as usize & 15];
+    bytes.iter().fold(!0, |crc: u32, byte| step(step(crc ^ u32::from(*byte))))
+}
+
 /// A metadata device that is written block by block.
 pub(crate) struct Writer {
     pub(crate) blocks: Vec<Vec<u8>>,
@@ -89,11 +97,16 @@ impl Writer {
         self.blocks[block][at..at + N].copy_from_slice(&bytes);
     }
 
-    /// Makes the checksum of a block right, bit by bit.
+    /// Makes the checksum of a block right.
     pub(crate) fn sign(&mut self, block: usize, xor: u32) {
-        let step = |crc: u32| (0..8).fold(crc, |crc, _| (crc >> 1) ^ (0x82f6_3b78 & 0_u32.wrapping_sub(crc & 1)));
-        let crc = self.blocks[block][4..].iter().fold(!0, |crc: u32, byte| step(crc ^ u32::from(*byte)));
+        let crc = checksum(&self.blocks[block][4..]);
         self.put(block, 0, (crc ^ xor).to_le_bytes());
+    }
+
+    /// Which of these the checksum of a block is right with.
+    pub(crate) fn xor(&self, block: usize, xors: &[u32]) -> Option<u32> {
+        let found = u32::from_le_bytes(self.blocks[block][..4].try_into().unwrap());
+        xors.iter().copied().find(|xor| checksum(&self.blocks[block][4..]) ^ xor == found)
     }
 
     /// A node with these entries; its block.

@@ -19,6 +19,9 @@ pub(in crate::dm) struct Tree {
     pub(in crate::dm) value_bytes: usize,
 }
 
+/// What is shown a key and its value.
+pub(in crate::dm) type Visit<'a> = &'a mut dyn FnMut(u64, &[u8]) -> Result<(), Error>;
+
 /// Where looking for a key ends.
 pub(in crate::dm) struct Reached {
     /// The keys that all are there or nowhere.
@@ -78,11 +81,7 @@ impl Tree {
     ///
     /// # Errors
     /// What `visit` refuses, or when a node cannot be read, or is damaged.
-    pub(in crate::dm) fn walk(
-        &self,
-        metadata: &Metadata,
-        visit: &mut dyn FnMut(u64, &[u8]) -> Result<(), Error>,
-    ) -> Result<(), Error> {
+    pub(in crate::dm) fn walk(&self, metadata: &Metadata, visit: Visit<'_>) -> Result<(), Error> {
         // Ends: every leaf has other keys than those before, and none but the root is empty, so none is met twice.
         let mut at = 0;
         loop {

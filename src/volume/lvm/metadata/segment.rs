@@ -1,6 +1,7 @@
 //! What logical volumes are made of.
 
 use super::{Names, integer, words};
+use crate::dm::cache::CacheMode;
 use crate::lvm::id::Id;
 use crate::lvm::label::SECTOR;
 use crate::lvm::pool::Thin;
@@ -85,14 +86,9 @@ pub(in crate::lvm) enum SegmentKind {
     /// A volume that takes its space from a pool.
     Thin(Thin),
     /// What a cache has its blocks in.
-    CachePool { data: usize, metadata: usize, chunk: u64 },
+    CachePool { data: usize, metadata: usize, settings: CacheSettings },
     /// A volume with a cache.
-    Cache {
-        pool: usize,
-        origin: usize,
-        /// Where data and metadata are when one volume holds both.
-        single: Option<SingleCache>,
-    },
+    Cache(Cache),
     /// A volume whose newest blocks are on another one.
     Writecache { cache: usize, origin: usize, block: u64 },
     /// Says that one volume holds what another one was.
@@ -103,12 +99,32 @@ pub(in crate::lvm) enum SegmentKind {
     Unknown(String),
 }
 
-/// Where the parts of a cache are in the one volume that it is in, in bytes.
+/// A volume with a cache.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::lvm) struct Cache {
+    pub(in crate::lvm) pool: usize,
+    pub(in crate::lvm) origin: usize,
+    /// Where data and metadata are when one volume holds both.
+    pub(in crate::lvm) single: Option<SingleCache>,
+    /// Those that count when one volume holds both; otherwise the pool has them.
+    pub(in crate::lvm) settings: CacheSettings,
+}
+
+/// How a cache is used.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::lvm) struct CacheSettings {
+    /// In bytes; 0 where nothing says.
+    pub(in crate::lvm) chunk: u64,
+    pub(in crate::lvm) mode: CacheMode,
+    /// Whether what is in it is being written to the origin, to be taken away.
+    pub(in crate::lvm) is_being_emptied: bool,
+}
+
+/// Where the parts of a cache are in the one volume that it is in: first byte and length.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::lvm) struct SingleCache {
     pub(in crate::lvm) metadata: (u64, u64),
     pub(in crate::lvm) data: (u64, u64),
-    pub(in crate::lvm) chunk: u64,
 }
 
 /// What a segment takes from something.
@@ -199,7 +215,7 @@ impl SegmentKind {
             Self::ThinPool { .. } => "thin pool",
             Self::Thin(_) => "thin",
             Self::CachePool { .. } => "cache pool",
-            Self::Cache { .. } => "cache",
+            Self::Cache(_) => "cache",
             Self::Writecache { .. } => "writecache",
             Self::Snapshot { .. } => "snapshot",
             Self::Virtual(name) => name,
@@ -235,13 +251,14 @@ impl Reader<'_> {
             "cache-pool" => SegmentKind::CachePool {
                 data: self.logical("data")?,
                 metadata: self.logical("metadata")?,
-                chunk: self.sectors_or_0("chunk_size")?,
+                settings: self.cache_settings()?,
             },
-            "cache" => SegmentKind::Cache {
+            "cache" => SegmentKind::Cache(Cache {
                 pool: self.logical("cache_pool")?,
                 origin: self.logical("origin")?,
                 single: self.single_cache()?,
-            },
+                settings: self.cache_settings()?,
+            }),
             "writecache" => SegmentKind::Writecache {
                 cache: self.logical("writecache")?,
                 origin: self.logical("origin")?,
@@ -316,8 +333,21 @@ impl Reader<'_> {
         Ok(Some(SingleCache {
             metadata: (self.sectors_or_0("metadata_start")?, self.sectors("metadata_len")?),
             data: (self.sectors_or_0("data_start")?, self.sectors("data_len")?),
-            chunk: self.sectors("chunk_size")?,
         }))
+    }
+
+    fn cache_settings(&self) -> Result<CacheSettings, String> {
+        let is_being_emptied = matches!(self.section.value("cleaner"), Some(Value::Integer(1..)));
+        let mode = match self.section.text("cache_mode") {
+            // A cache that is emptied holds what is not in the origin yet.
+            _ if is_being_emptied => CacheMode::Writeback,
+            // What older versions meant without a word (`CACHE_MODE_WHEN_MISSING`).
+            None | Some("writethrough") => CacheMode::Writethrough,
+            Some("writeback") => CacheMode::Writeback,
+            Some("passthrough") => CacheMode::Passthrough,
+            Some(other) => return Err(format!("its cache_mode is {other}, which is not known here")),
+        };
+        Ok(CacheSettings { chunk: self.sectors_or_0("chunk_size")?, mode, is_being_emptied })
     }
 
     /// A list of volumes, each with an extent.

@@ -91,20 +91,19 @@ fn volumes_of_the_corpus_are_read_as_the_kernels_tables_say() {
     let by_number = HashMap::from([("98:0", Arc::clone(&disks[0])), ("98:16", Arc::clone(&disks[1]))]);
     let tables = tables(&unpacked_lines(&directory.join("dmsetup-table.txt.zst")));
     // The order in which disks come says nothing.
-    for order in [[0, 1], [1, 0]] {
+    for step in [1 << 20, 333_333] {
+        let order = if step == 1 << 20 { [0, 1] } else { [1, 0] };
         let devices: Vec<_> = order.iter().map(|number| device(&disks[*number])).collect();
         let scan = scan(&devices);
         assert_eq!(scan.notices, Vec::<String>::new());
         let [group] = scan.groups.as_slice() else { panic!("{} groups", scan.groups.len()) };
         assert_eq!(group.name.as_deref(), Some("vgtest"));
         assert!(group.members.iter().all(|member| member.state == MemberState::Active));
-        for (name, table) in ["linear-real", "striped", "spare", "raid1_rimage_1", "pool_tmeta"]
-            .map(|name| (name, &tables[&format!("vgtest-{name}")]))
+        for (name, table) in
+            ["striped", "spare", "raid1_rimage_1", "pool_tmeta"].map(|name| (name, &tables[&format!("vgtest-{name}")]))
         {
-            let position = format!("vgtest/{}", name.trim_end_matches("-real"));
-            for step in [1 << 20, 333_333] {
-                assert!(volume_bytes(&scan, &position, step) == read_table(table, &by_number), "{position}");
-            }
+            let position = format!("vgtest/{name}");
+            assert!(volume_bytes(&scan, &position, step) == read_table(table, &by_number), "{position}");
         }
         let hidden = scan.nodes.iter().filter_map(|node| match &node.volume.purpose {
             Purpose::Internal(role) => Some((node.volume.name.as_str(), role.as_str())),

@@ -87,18 +87,22 @@ fn a_missing_member_loses_what_was_on_it_and_nothing_else() {
 }
 
 #[test]
-fn a_member_that_is_marked_missing_is_not_read() {
-    let text = group("vg", 2, &["a", "b"], &logical("lv", &[(1, &piece("pv1", 0))]));
-    let marked = text.replacen(
-        "device = \"/dev/b\"\nstatus = [\"ALLOCATABLE\"]\nflags = []",
-        "status = []\nflags = [\"MISSING\"]",
-        1,
-    );
+fn a_member_that_is_marked_missing_is_read_where_nothing_else_holds_the_same() {
+    let mirror = |legs: &str| format!("type = \"mirror\"\nmirror_count = 2\nregion_size = 1\nmirrors = [{legs}]");
+    let volumes = logical("lv", &[(1, &piece("pv1", 0))])
+        + &logical("first", &[(1, &mirror("\"pv1\", 2, \"pv0\", 1"))])
+        + &logical("second", &[(1, &mirror("\"pv0\", 3, \"pv1\", 4"))]);
+    let text = group("vg", 2, &["a", "b"], &volumes);
+    let from = "device = \"/dev/b\"\nstatus = [\"ALLOCATABLE\"]\nflags = []";
+    let marked = text.replacen(from, "status = []\nflags = [\"MISSING\"]", 1);
     assert_ne!(text, marked);
     let older = text.replacen("seqno = 2", "seqno = 1", 1);
     let disks = [device("disk 0", disk("a", Some(&marked))), device("disk 1", disk("b", Some(&older)))];
     let group = assemble(&disks).unwrap();
-    assert_eq!(sectors(volume(&group, "lv").data.as_ref()), [None]);
+    assert_eq!(sectors(volume(&group, "lv").data.as_ref()), [Some(('b', 0))]);
+    // The kernel would take the first leg for the truth, which is what was, and the second is not known to be the same.
+    assert_eq!(sectors(volume(&group, "first").data.as_ref()), [None]);
+    assert_eq!(sectors(volume(&group, "second").data.as_ref()), [Some(('a', 3))]);
     assert_eq!(group.members[1].state, MemberState::Stale);
     assert!(group.notices.iter().any(|notice| notice.contains("disk 1: the group was changed while it was missing")));
 }

@@ -171,8 +171,6 @@ const NO_DISK: u32 = u32::MAX;
 /// What a disk says.
 #[derive(Clone, Debug)]
 pub(super) struct Structure {
-    /// First byte of the metadata.
-    pub(super) at: u64,
     pub(super) guid: Guid,
     /// Counted up by each change; that of a header that was left open counts as the one before.
     pub(super) sequence: i64,
@@ -244,7 +242,9 @@ impl Structure {
         let Some(anchor) = header(&anchor) else { return Ok(None) };
         if !REVISIONS.contains(&&anchor.revision) {
             let revision = String::from_utf8_lossy(&anchor.revision);
-            return Err(Error::Damaged(format!("the DDF anchor at byte {at} has revision {revision}, which is not known")));
+            return Err(Error::Damaged(format!(
+                "the DDF anchor at byte {at} has revision {revision}, which is not known"
+            )));
         }
         let mut problem = String::new();
         let mut found: Vec<Self> = Vec::new();
@@ -283,12 +283,14 @@ impl Structure {
         let configs = section(&header.config_section)?;
         let bad_blocks = section(&header.bbm_section).ok().map(|log| bad_blocks(&log)).unwrap_or_default();
         Ok(Self {
-            at: start,
             guid: header.guid,
             sequence: i64::from(header.seq.get()).saturating_sub(i64::from(header.openflag != 0)),
-            refnum: refnum(&section(&header.data_section)?).ok_or_else(|| damaged("nothing says which disk this is"))?,
-            physical: physical(&section(&header.phys_section)?).ok_or_else(|| damaged("its table of disks is damaged"))?,
-            virtuals: virtuals(&section(&header.virt_section)?).ok_or_else(|| damaged("its table of volumes is damaged"))?,
+            refnum: refnum(&section(&header.data_section)?)
+                .ok_or_else(|| damaged("nothing says which disk this is"))?,
+            physical: physical(&section(&header.phys_section)?)
+                .ok_or_else(|| damaged("its table of disks is damaged"))?,
+            virtuals: virtuals(&section(&header.virt_section)?)
+                .ok_or_else(|| damaged("its table of volumes is damaged"))?,
             configs: configurations(&header, &configs, &mut notices),
             bad_blocks,
             notices,
@@ -312,16 +314,17 @@ fn header(block: &[u8]) -> Option<RawHeader> {
     (header.magic.get() == HEADER_MAGIC && is_whole(block)).then(|| header.clone())
 }
 
-/// Whether the checksum of a record is right: it is computed with itself as all ones (mdadm `calc_crc`).
+/// Whether the checksum of a record is right: it is computed with itself as all ones, begins with 0 and is not inverted
+/// (mdadm `calc_crc`).
 fn is_whole(record: &[u8]) -> bool {
     let (Some(before), Some(stored), Some(after)) = (record.get(..4), record.get(4..8), record.get(8..)) else {
         return false;
     };
-    let mut hasher = crc32fast::Hasher::new();
+    let mut hasher = crc32fast::Hasher::new_with_initial(u32::MAX);
     for part in [before, &[0xFF; 4], after] {
         hasher.update(part);
     }
-    stored == hasher.finalize().to_be_bytes()
+    stored == (!hasher.finalize()).to_be_bytes()
 }
 
 /// The table in a section, when its checksum is right: its entries.

@@ -91,8 +91,9 @@ impl<'a> Search<'a> {
             if !found.contains(&true) {
                 continue;
             }
+            let lack_it = (0..found.len()).filter(|device| found.get(*device) == Some(&false)).collect::<Vec<_>>();
             for disk in finder.disks(landmark.offset) {
-                wrong.extend((0..found.len()).filter(|device| found.get(*device) == Some(&false)).map(|at| (disk, at)));
+                wrong.extend(lack_it.iter().map(|device| (disk, *device)));
             }
         }
         for (disk, device) in wrong {
@@ -198,18 +199,25 @@ impl Finder<'_> {
     }
 
     /// What each device has at the place of the volume's byte `offset`, `length` bytes; `None` where these do not lie in one
-    /// piece or cannot be read.
+    /// piece or cannot be read. Where one device of a stripe is missing, what it would have is the last one: the sum of all
+    /// others, whichever they are.
     pub(super) fn read(&self, offset: u64, length: usize) -> Vec<Option<Vec<u8>>> {
-        let place = self.places(offset, length).first().copied();
-        let start = self.search.container.mpb.volumes.get(self.number).map(|volume| volume.map.start);
-        let at = place.zip(start).and_then(|(place, start)| start.checked_add(place.offset));
-        let devices = self.search.container.current.iter();
+        let (places, has_parity) = self.places(offset, length);
+        let volume = self.search.container.mpb.volumes.get(self.number);
+        let start = volume.map(|volume| volume.map.start);
+        let at = places.first().zip(start).and_then(|(place, start)| start.checked_add(place.offset));
+        let devices = &self.search.container.current;
         let read = |device: &usize| {
             let mut bytes = vec![0; length];
             self.search.container.devices.get(*device)?.data.read_exact_at(at?, &mut bytes).ok()?;
             Some(bytes)
         };
-        devices.map(read).collect()
+        let mut found: Vec<_> = devices.iter().map(read).collect();
+        let members = volume.map_or(0, |volume| volume.map.slots.len());
+        if has_parity && devices.len().checked_add(1) == Some(members) {
+            found.push(sum(&found));
+        }
+        found
     }
 
     /// Which devices have the landmark.
@@ -222,23 +230,37 @@ impl Finder<'_> {
     fn disks(&self, offset: u64) -> Vec<usize> {
         let Some(volume) = self.search.container.mpb.volumes.get(self.number) else { return Vec::new() };
         let is_filled = |place: &Place| volume.filled(place.member).is_none_or(|filled| place.offset < filled);
-        let places = self.places(offset, 1).into_iter().filter(is_filled);
+        let places = self.places(offset, 1).0.into_iter().filter(is_filled);
         places.filter_map(|place| Some(volume.map.slots.get(place.member)?.disk)).collect()
     }
 
-    fn places(&self, offset: u64, length: usize) -> Vec<Place> {
+    /// Where `length` bytes from `offset` on lie, when they lie in one piece, and whether there is parity for them.
+    fn places(&self, offset: u64, length: usize) -> (Vec<Place>, bool) {
+        let nowhere = (Vec::new(), false);
         let inside = u64::try_from(length).ok().and_then(|length| offset.checked_add(length));
         if inside.is_none_or(|end| end > self.layout.size()) {
-            return Vec::new();
+            return nowhere;
         }
-        let Ok(piece) = self.layout.piece(offset) else { return Vec::new() };
+        let Ok(piece) = self.layout.piece(offset) else { return nowhere };
         if u64::try_from(length).is_ok_and(|length| length > piece.length) {
-            return Vec::new();
+            return nowhere;
         }
         match piece.source {
-            Source::Copies(places) => places,
-            Source::Stripe(stripe) => stripe.data.get(stripe.wanted).map(|unit| unit.place).into_iter().collect(),
-            Source::Zeros | Source::Lost(_) => Vec::new(),
+            Source::Copies(places) => (places, false),
+            Source::Stripe(stripe) => {
+                let unit = stripe.data.get(stripe.wanted).map(|unit| unit.place);
+                (unit.into_iter().collect(), stripe.p.is_some() && stripe.q.is_none())
+            }
+            Source::Zeros | Source::Lost(_) => nowhere,
         }
     }
+}
+
+/// The XOR of all of these; `None` when one is missing.
+fn sum(all: &[Option<Vec<u8>>]) -> Option<Vec<u8>> {
+    let mut sum = vec![0; all.first()?.as_ref()?.len()];
+    for bytes in all {
+        sum.iter_mut().zip(bytes.as_ref()?).for_each(|(sum, byte)| *sum ^= byte);
+    }
+    Some(sum)
 }

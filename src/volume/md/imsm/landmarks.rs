@@ -22,6 +22,8 @@ const GROUPS_MAX: u64 = 512;
 const PARTITIONS_MAX: usize = 32;
 /// Records at the beginning of NTFS' master file table, which always lie in one piece.
 const MFT_RECORDS: u64 = 16;
+/// ext4's feature of checksums for all metadata.
+const METADATA_CSUM: u32 = 0x400;
 const SIZES: [u64; 2] = [512, 4096];
 
 /// The landmarks of a volume.
@@ -60,9 +62,8 @@ fn gpt(finder: &Finder<'_>, found: &mut Vec<Landmark>) -> Vec<Range<u64>> {
         found.push(Landmark::new(block, SECTOR, |bytes| is_gpt_header(bytes, 1)));
         if let Some(offset) = alternate.checked_mul(block) {
             let guid = header.get(56..72).map(<[u8]>::to_vec);
-            let is_it = move |bytes: &[u8]| {
-                is_gpt_header(bytes, alternate) && bytes.get(56..72).map(<[u8]>::to_vec) == guid
-            };
+            let is_it =
+                move |bytes: &[u8]| is_gpt_header(bytes, alternate) && bytes.get(56..72).map(<[u8]>::to_vec) == guid;
             found.push(Landmark::new(offset, SECTOR, is_it));
         }
         let sum = u32_at(&header, 88);
@@ -120,8 +121,13 @@ fn mbr(finder: &Finder<'_>, found: &mut Vec<Landmark>) -> Vec<Range<u64>> {
 fn ext(finder: &Finder<'_>, region: &Range<u64>, found: &mut Vec<Landmark>) {
     const AT: u64 = 1024;
     const LENGTH: usize = 1024;
-    let is_superblock = |bytes: &[u8], group: u16| {
-        bytes.get(56..58) == Some(&[0x53, 0xEF]) && bytes.get(90..92) == Some(&group.to_le_bytes())
+    // A parity of a superblock and of nothing much looks like it, but for the checksum.
+    let is_whole = |bytes: &[u8]| {
+        let has_checksum = u32_at(bytes, 100).is_some_and(|features| features & METADATA_CSUM != 0);
+        !has_checksum || u32_at(bytes, 1020) == bytes.get(..1020).map(|bytes| !crc32c::crc32c(bytes))
+    };
+    let is_superblock = move |bytes: &[u8], group: u16| {
+        bytes.get(56..58) == Some(&[0x53, 0xEF]) && bytes.get(90..92) == Some(&group.to_le_bytes()) && is_whole(bytes)
     };
     let Some(first) = region.start.checked_add(AT) else { return };
     let Some(superblock) = one(finder, first, LENGTH, |bytes| is_superblock(bytes, 0)) else { return };
@@ -134,9 +140,7 @@ fn ext(finder: &Finder<'_>, region: &Range<u64>, found: &mut Vec<Landmark>) {
     let block = 1024_u64 << log;
     let landmark = |offset: u64, group: u16| {
         let uuid = uuid.clone();
-        let is_it = move |bytes: &[u8]| {
-            is_superblock(bytes, group) && bytes.get(104..120).map(<[u8]>::to_vec) == uuid
-        };
+        let is_it = move |bytes: &[u8]| is_superblock(bytes, group) && bytes.get(104..120).map(<[u8]>::to_vec) == uuid;
         Landmark::new(offset, LENGTH, is_it)
     };
     found.push(landmark(first, 0));
@@ -155,7 +159,6 @@ fn ext(finder: &Finder<'_>, region: &Range<u64>, found: &mut Vec<Landmark>) {
 /// The inodes of the first block group, in steps of a block: their checksums are made of their numbers (Linux
 /// `ext4_inode_csum`).
 fn inodes(finder: &Finder<'_>, region: &Range<u64>, superblock: &[u8], found: &mut Vec<Landmark>) {
-    const METADATA_CSUM: u32 = 0x400;
     const CSUM_SEED: u32 = 0x2000;
     const IS_64BIT: u32 = 0x80;
     const STEP: u64 = 4096;
@@ -168,7 +171,8 @@ fn inodes(finder: &Finder<'_>, region: &Range<u64>, superblock: &[u8], found: &m
         _ => superblock.get(104..120).map(crc32c::crc32c),
     };
     let inode_bytes = u16_at(superblock, 88).map_or(0, u64::from);
-    let (Some(seed), Some(per_group), true) = (seed, u32_at(superblock, 40), has_checksums && inode_bytes >= 128) else {
+    let (Some(seed), Some(per_group), true) = (seed, u32_at(superblock, 40), has_checksums && inode_bytes >= 128)
+    else {
         return;
     };
     let descriptors = u64::from(first_block).saturating_add(1).saturating_mul(block).saturating_add(region.start);
@@ -229,9 +233,8 @@ fn xfs(finder: &Finder<'_>, region: &Range<u64>, found: &mut Vec<Landmark>) {
         found.push(Landmark::new(start, SECTOR, is_copy));
         let headers: [(u64, &[u8; 4]); 2] = [(1, b"XAGF"), (2, b"XAGI")];
         for (number, magic) in headers {
-            let is_it = move |bytes: &[u8]| {
-                bytes.starts_with(magic) && u32_at(bytes, 8).map(u32::swap_bytes) == Some(ag)
-            };
+            let is_it =
+                move |bytes: &[u8]| bytes.starts_with(magic) && u32_at(bytes, 8).map(u32::swap_bytes) == Some(ag);
             found.push(Landmark::new(start.saturating_add(sector.saturating_mul(number)), SECTOR, is_it));
         }
     }
@@ -251,7 +254,8 @@ fn ntfs(finder: &Finder<'_>, region: &Range<u64>, found: &mut Vec<Landmark>) {
     }
     // Large clusters are written as a negative power of two, as are small records.
     let power = |raw: u8| u32::from(raw.wrapping_neg());
-    let per_cluster = if *per_cluster > 0x80 { 1_u64.checked_shl(power(*per_cluster)) } else { Some((*per_cluster).into()) };
+    let per_cluster =
+        if *per_cluster > 0x80 { 1_u64.checked_shl(power(*per_cluster)) } else { Some((*per_cluster).into()) };
     let cluster = per_cluster.map(|sectors| sectors.saturating_mul(sector)).unwrap_or(0);
     let record_bytes = if *record > 0x80 { 1_u64.checked_shl(power(*record)).unwrap_or(0) } else { cluster };
     let Some(first) = mft.checked_mul(cluster).and_then(|at| at.checked_add(region.start)) else { return };

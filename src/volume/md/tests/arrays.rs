@@ -68,10 +68,6 @@ pub(super) fn try_hash(data: &Arc<dyn ReadAt>, piece: usize) -> Result<String, b
     Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
-pub(super) fn hash(data: &Arc<dyn ReadAt>, piece: usize) -> String {
-    try_hash(data, piece).unwrap()
-}
-
 /// Every selection of these, in their order.
 pub(super) fn all_subsets(of: &[usize]) -> impl Iterator<Item = Vec<usize>> {
     let chosen = |mask: u32| of.iter().enumerate().filter(move |(bit, _)| mask >> bit & 1 == 1).map(|(_, one)| *one);

@@ -1,15 +1,15 @@
 //! Where superblocks are, which of them count, and what is not accepted.
 
 use super::crafted::{DISK_SECTORS, Made, disk, readable, sign, write};
-use crate::Device;
 use crate::md::superblock::{Role, Superblock, Version, find};
 use crate::md::{superblock_1, superblock_090};
+use crate::{Device, scan};
 use block::BlockSize;
 use zerocopy::byteorder::{BE, LE};
 
 fn found(bytes: &[u8]) -> Result<Option<Superblock>, String> {
     let device = Device { name: "disk".to_owned(), data: readable(bytes), block_size: BlockSize::B512 };
-    find(&device).map_err(|error| error.to_string())
+    find(&device).map_err(|unusable| unusable.error.to_string())
 }
 
 /// A superblock of version 0.90 of a mirror of two, each of `kibibytes`, made at `ctime`.
@@ -88,6 +88,24 @@ fn a_wrong_checksum_is_damage() {
     write(&mut bytes, PLACE_090, &made_090(128, 9, false));
     bytes[PLACE_090 as usize + 100] ^= 1;
     assert!(found(&bytes).unwrap_err().contains("fails its checksum"));
+}
+
+#[test]
+fn a_damaged_superblock_at_the_end_is_not_that_of_a_disk_whose_partition_it_is_in() {
+    let at = DISK_SECTORS * 512 - 8192;
+    let mut bytes = disk(&Made { at, ..Made::new(1, 0, 2, 0) });
+    bytes[at as usize + 32] ^= 1;
+    let device = Device { name: String::new(), data: readable(&bytes), block_size: BlockSize::B512 };
+    let found = scan(std::slice::from_ref(&device));
+    assert!(!found.nodes[0].is_leaf());
+    assert!(found.notices.iter().any(|notice| notice.contains("fails its checksum")), "{:?}", found.notices);
+    // An MBR with one partition up to the end.
+    bytes[446 + 4] = 0xfd;
+    bytes[454..458].copy_from_slice(&64_u32.to_le_bytes());
+    bytes[458..462].copy_from_slice(&((DISK_SECTORS - 64) as u32).to_le_bytes());
+    bytes[510..512].copy_from_slice(&[0x55, 0xaa]);
+    let device = Device { data: readable(&bytes), ..device };
+    assert_eq!(scan(&[device]).nodes.len(), 2);
 }
 
 #[test]
