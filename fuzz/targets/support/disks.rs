@@ -42,7 +42,7 @@ pub fn look_at(disks: Vec<Disk>) -> usize {
         assert_eq!(bytes, volume.bytes, "{}", volume.name);
         volume.data.will_need(std::slice::from_ref(&(0..bytes.min(1 << 20))));
         for at in [0, bytes / 3, bytes / 2 + 511, bytes.saturating_sub(70_000), bytes.saturating_sub(1)] {
-            let length = (bytes - at).min(buf.len() as u64) as usize;
+            let length = bytes.saturating_sub(at).min(buf.len() as u64) as usize;
             // An error is an answer.
             let _ = volume.data.read_exact_at(at, &mut buf[..length]);
         }
