@@ -121,8 +121,8 @@ fn member_notices(group: &VolumeGroup, member: &Member) -> Vec<String> {
     match group.physical.iter().find(|physical| member.id.as_ref() == Some(&physical.id)) {
         None => notices.push(format!("{}: it was removed from the group, and is not read", member.name)),
         Some(physical) if physical.is_missing => notices.push(format!(
-            "{}: the group was changed while it was missing; it is read where nothing else holds the same, and may be out of \
-             date there",
+            "{}: the group was changed while it was missing; it is read where nothing else holds the same, and may be \
+             out of date there",
             member.name
         )),
         Some(_) => {}

@@ -1,5 +1,5 @@
-//! RAID volumes whose layout is being changed: one part lies as before, the rest as it will (Linux, `drivers/md/raid5.c`,
-//! `ahead_of_reshape`; `dm-raid.c`, `rs_adjust_data_offsets`).
+//! RAID volumes whose layout is being changed: one part lies as before, the rest as it will (Linux,
+//! `drivers/md/raid5.c`, `ahead_of_reshape`; `dm-raid.c`, `rs_adjust_data_offsets`).
 
 use super::build::Failure;
 use super::geometry::{Geometry, Shape};
@@ -9,8 +9,8 @@ use crate::map::{Layout, Piece, Place, Source};
 use block::ReadError;
 use std::sync::Arc;
 
-/// Both layouts with their numbers of images, when what lies between them is not lost: data have to move by more than the
-/// chunk that is being written when the power is cut.
+/// Both layouts with their numbers of images, when what lies between them is not lost: data have to move by more than
+/// the chunk that is being written when the power is cut.
 ///
 /// # Errors
 /// When it is lost, or superblocks and metadata disagree.

@@ -55,7 +55,8 @@ pub(super) fn copies<'a>(members: &[&'a Member]) -> BTreeMap<&'a Id, Vec<&'a Mem
 }
 
 /// The sets that the members of one group make: one, unless disks were copied. Then two, where the copies can be told
-/// apart without guessing: one physical volume is all of a group; copies are of different times, or lie on one disk each.
+/// apart without guessing: one physical volume is all of a group; copies are of different times, or lie on one disk
+/// each.
 fn split(group: &VolumeGroup, members: &[&Member]) -> Vec<Set> {
     if group.physical.len() == 1 && members.iter().all(|member| is_named(group, member)) {
         return members.iter().map(|member| set(&format!("{} {}", group.id, member.name), group, &[*member])).collect();

@@ -1,4 +1,5 @@
-//! Snapshots of the old kind: what was saved before it was overwritten lies in a volume of its own (`lib/snapshot/snapshot.c`).
+//! Snapshots of the old kind: what was saved before it was overwritten lies in a volume of its own
+//! (`lib/snapshot/snapshot.c`).
 
 use super::build::{Builder, Built, Failure, healths};
 use super::health::of_pieces;

@@ -89,7 +89,9 @@ proptest! {
     }
 
     #[test]
-    fn anything_of_the_languages_own_signs_is_a_text_or_an_error(source in r#"([a-z{}\[\]=,"'\\# \n0-9.+-]|\x00){0,80}"#) {
+    fn anything_of_the_languages_own_signs_is_a_text_or_an_error(
+        source in r#"([a-z{}\[\]=,"'\\# \n0-9.+-]|\x00){0,80}"#,
+    ) {
         drop(Section::parse(source.as_bytes()));
     }
 
