@@ -89,8 +89,8 @@ impl Builder<'_> {
         let mut notices = Vec::new();
         if pool.transaction_id() != *transaction {
             notices.push(format!(
-                "the metadata of {name} are of transaction {}, and those of the group of {transaction}: the one does not \
-                 know what was done last in the other",
+                "the metadata of {name} are of transaction {}, and those of the group of {transaction}: the one \
+                 does not know what was done last in the other",
                 pool.transaction_id()
             ));
         }

@@ -17,14 +17,14 @@ fn unpack(packed: &Path, to: &Path) -> Arc<dyn ReadAt> {
     let mut reader = zstd::Decoder::new(File::open(packed).unwrap()).unwrap();
     reader.window_log_max(27).unwrap();
     let mut file = File::create(to).unwrap();
-    let mut buffer = vec![0; 1 << 20];
+    let (mut buffer, zeros) = (vec![0; 1 << 20], vec![0; 1 << 20]);
     let mut size = 0;
     loop {
         let length = reader.read(&mut buffer).unwrap();
         if length == 0 {
             break;
         }
-        if buffer[..length].iter().any(|byte| *byte != 0) {
+        if buffer[..length] != zeros[..length] {
             file.seek(SeekFrom::Start(size)).unwrap();
             file.write_all(&buffer[..length]).unwrap();
         }
