@@ -15,6 +15,10 @@ mod manager;
 pub mod map;
 mod mbr;
 mod md;
+#[cfg(test)]
+#[path = "../../tests/readers/fixtures.rs"]
+#[allow(dead_code, reason = "not all of it is used for every format")]
+mod packed;
 mod scan;
 
 pub use device::{Device, Identity, Purpose, Volume};

@@ -137,7 +137,7 @@ impl Part {
             part = Arc::new(Excluded::bad_blocks(part, self.bad.iter().map(inside).collect()));
         }
         if let Some(filled) = self.filled {
-            part = Arc::new(Excluded::not_rebuilt(part, vec![filled..u64::MAX]));
+            part = Arc::new(Excluded::not_rebuilt(part, std::iter::once(filled..u64::MAX).collect()));
         }
         Ok(part)
     }

@@ -29,7 +29,7 @@ const SIZES: [u64; 2] = [512, 4096];
 /// The landmarks of a volume.
 pub(super) fn find(finder: &Finder<'_>) -> Vec<Landmark> {
     let mut found = Vec::new();
-    let mut regions = vec![0..finder.size()];
+    let mut regions: Vec<_> = std::iter::once(0..finder.size()).collect();
     regions.extend(gpt(finder, &mut found));
     regions.extend(mbr(finder, &mut found));
     for region in regions {
