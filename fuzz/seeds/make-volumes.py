@@ -1,8 +1,11 @@
 #!/usr/bin/env python3
-# make-volumes.py - the seeds of the fuzz targets lvm_text, lvm_label and md_superblock, in the directories of these names:
-# small descriptions of volume groups with one of each kind of volume, and superblocks of small arrays of each level.
+# make-volumes.py - the seeds of the fuzz targets lvm_text, lvm_label, dm_metadata and md_superblock, in the directories of
+# these names: small descriptions of volume groups with one of each kind of volume, metadata of a thin pool and of a cache,
+# and superblocks of small arrays of each level. Needs thin-provisioning-tools.
 import os
 import struct
+import subprocess
+import tempfile
 import zlib
 
 
@@ -65,13 +68,14 @@ TEXTS = {
         volume("snapshot0", (8, 'type = "snapshot"', "chunk_size = 8", 'origin = "o"', 'cow_store = "a"')),
         volume("snapshot1", (8, 'type = "snapshot"', "chunk_size = 8", 'origin = "b"', 'merging_store = "c"'))),
     "thin": group(
-        volume("pool", (8, 'type = "thin-pool"', 'metadata = "a"', 'pool = "b"', "transaction_id = 1", "chunk_size = 128",
+        volume("pool", (64, 'type = "thin-pool"', 'metadata = "a"', 'pool = "data"', "transaction_id = 1", "chunk_size = 128",
                         "zero_new_blocks = 1"), visible=True),
-        volume("thin", (30, 'type = "thin"', 'thin_pool = "pool"', "transaction_id = 0", "device_id = 1"), visible=True),
-        volume("clone", (30, 'type = "thin"', 'thin_pool = "pool"', "transaction_id = 0", "device_id = 2",
+        volume("data", linear(64, "pv1", 20)),
+        volume("thin", (100, 'type = "thin"', 'thin_pool = "pool"', "transaction_id = 0", "device_id = 1"), visible=True),
+        volume("clone", (100, 'type = "thin"', 'thin_pool = "pool"', "transaction_id = 0", "device_id = 2",
                          'origin = "thin"', 'external_origin = "c"'), visible=True), *STORES),
     "cache": group(
-        volume("pool", (8, 'type = "cache-pool"', 'data = "a"', 'metadata = "b"', "chunk_size = 64",
+        volume("pool", (8, 'type = "cache-pool"', 'data = "b"', 'metadata = "a"', "chunk_size = 64",
                         'cache_mode = "writeback"', 'policy = "smq"', "policy_settings {", "}")),
         volume("cached", (8, 'type = "cache"', 'cache_pool = "pool"', 'origin = "c"'), visible=True),
         volume("slow", linear(8, "pv0", 30)), volume("fast", linear(2, "pv1", 30)),
@@ -102,6 +106,31 @@ def label(text):
     header = struct.pack("<16sIQQQQII", b" LVM2 x[5A%r0N*>", 1, 4096, 128 << 10, 512, len(text), lvm_sum(text), 0)
     header = header.ljust(508, b"\0")
     return bytes(512) + sector + bytes(3072) + struct.pack("<I", lvm_sum(header)) + header + text
+
+
+# What thin pools and caches keep of themselves; volume "a" of the texts above holds it.
+
+THIN = """<superblock uuid="" time="1" transaction="2" version="2" data_block_size="128" nr_data_blocks="8">
+<device dev_id="1" mapped_blocks="5" transaction="0" creation_time="0" snap_time="1">
+<range_mapping origin_begin="0" data_begin="0" length="3" time="0"/>
+<single_mapping origin_block="7" data_block="4" time="1"/><single_mapping origin_block="9" data_block="3" time="0"/>
+</device><device dev_id="2" mapped_blocks="1" transaction="1" creation_time="1" snap_time="1">
+<single_mapping origin_block="1" data_block="5" time="1"/></device></superblock>"""
+CACHE = """<superblock uuid="" block_size="64" nr_cache_blocks="2" policy="smq" hint_width="4"><mappings>
+<mapping cache_block="0" origin_block="1" dirty="true"/><mapping cache_block="1" origin_block="0" dirty="false"/>
+</mappings><hints><hint cache_block="0" data="AAAAAA=="/></hints></superblock>"""
+
+
+def restored(tool, xml):
+    with tempfile.TemporaryDirectory() as directory:
+        source, metadata = f"{directory}/xml", f"{directory}/metadata"
+        with open(source, "w") as file:
+            file.write(xml)
+        with open(metadata, "wb") as file:
+            file.truncate(64 << 10)
+        subprocess.run([tool, "-q", "-i", source, "-o", metadata], check=True)
+        with open(metadata, "rb") as file:
+            return file.read().rstrip(b"\0")
 
 
 # md: members of 1 MiB, whose data begin at 128 KiB.
@@ -155,4 +184,5 @@ ARRAYS |= {
 os.chdir(os.path.dirname(os.path.abspath(__file__)))
 write("lvm_text", TEXTS)
 write("lvm_label", {name: label(TEXTS[name]) for name in ("plain", "mirror")})
+write("dm_metadata", {"thin": b"\0" + restored("thin_restore", THIN), "cache": b"\1" + restored("cache_restore", CACHE)})
 write("md_superblock", ARRAYS)

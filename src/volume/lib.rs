@@ -17,7 +17,7 @@ mod mbr;
 mod md;
 #[cfg(test)]
 #[path = "../../tests/readers/fixtures.rs"]
-#[allow(dead_code, reason = "not all of it is used for every format")]
+#[allow(dead_code, reason = "shared with crates that use the rest of it")]
 mod packed;
 mod scan;
 

@@ -5,5 +5,3 @@ mod file_disk;
 mod fixtures;
 mod groups;
 mod made;
-
-use crate::packed;
