@@ -14,6 +14,4 @@ pub(crate) mod writecache;
 pub use snapshot::Snapshot;
 
 #[cfg(test)]
-#[path = "../../tests/readers/fixtures.rs"]
-#[allow(dead_code, reason = "shared with tests that use the others")]
-mod fixtures;
+use crate::packed as fixtures;

@@ -15,6 +15,10 @@ mod manager;
 pub mod map;
 mod mbr;
 mod md;
+#[cfg(test)]
+#[path = "../../tests/readers/fixtures.rs"]
+#[allow(dead_code, reason = "shared with crates that use the rest of it")]
+mod packed;
 mod scan;
 
 pub use device::{Device, Identity, Purpose, Volume};

@@ -17,6 +17,7 @@ mod geometry;
 mod imsm;
 mod journal;
 mod legs;
+mod logs;
 mod members;
 mod ppl;
 mod reshape;

@@ -5,6 +5,3 @@ mod file_disk;
 mod fixtures;
 mod groups;
 mod made;
-#[path = "../../../tests/readers/fixtures.rs"]
-#[allow(dead_code, reason = "not all of it is used for every format")]
-mod packed;

@@ -3,6 +3,7 @@
 use super::containers::Used;
 use super::geometry::{Geometry, Level};
 use super::legs::{Legs, Side};
+use super::logs::Logs;
 use super::members::{Candidate, Members, Seat};
 use super::reshape::{self, Reshaped};
 use super::superblock::{Reshape, Superblock};
@@ -62,22 +63,29 @@ fn volume(
 ) -> Result<Volume, Error> {
     let superblock = &members.freshest;
     let geometry = &superblock.geometry;
-    if superblock.extras.has_journal && members.journal.is_some() {
-        return Err(Error::Damaged("its writes go through a journal, which is not read here".to_owned()));
-    }
-    let (layout, all, health) = match superblock.reshape {
+    let (layout, mut all, health) = match superblock.reshape {
         None => at_rest(members, legs)?,
         Some(reshape) => being_reshaped(members, reshape, legs)?,
     };
+    let mut logs = Logs { members, layout: layout.as_ref(), notices: Vec::new(), is_parity_recovered: false };
+    let replayed = logs.apply(&mut all)?;
+    let lacks_journal = superblock.extras.has_journal && replayed.is_none();
+    let (mut said, is_parity_recovered) = (logs.notices, logs.is_parity_recovered);
     let layout: Box<dyn Layout> = match parity_known_to(superblock) {
         Some(parity_up_to) => Box::new(Used { size: layout.size(), layout, parity_up_to }),
         None => layout,
     };
     let kind = VolumeKind::Layout(geometry.description());
-    let mut volume = Volume::new("", kind, block_size, Arc::new(Map::new(layout, all, faults)));
+    let map: Arc<dyn ReadAt> = Arc::new(Map::new(layout, all, faults));
+    let data = match &replayed {
+        Some(replayed) => replayed.volume(map),
+        None => map,
+    };
+    let mut volume = Volume::new("", kind, block_size, data);
     volume.uuid = Some(superblock.uuid());
-    volume.health = health;
-    volume.notices = notices(superblock, health);
+    volume.health = if lacks_journal { health.max(Health::Degraded) } else { health };
+    volume.notices = notices(superblock, health, is_parity_recovered);
+    volume.notices.append(&mut said);
     Ok(volume)
 }
 
@@ -121,7 +129,7 @@ fn parity_known_to(superblock: &Superblock) -> Option<u64> {
 }
 
 /// What users should know of the array as a whole.
-fn notices(superblock: &Superblock, health: Health) -> Vec<String> {
+fn notices(superblock: &Superblock, health: Health, is_parity_recovered: bool) -> Vec<String> {
     let mut notices = Vec::new();
     let level = superblock.geometry.level;
     if let Some(reshape) = superblock.reshape {
@@ -132,6 +140,7 @@ fn notices(superblock: &Superblock, health: Health) -> Vec<String> {
         ));
     }
     match superblock.in_sync_to.filter(|_| level.parities() > 0 && health != Health::Whole) {
+        Some(0) if is_parity_recovered => {}
         Some(0) => notices.push(format!(
             "it was in use, and a member is missing: what was being written at that moment may be wrong where it is computed \
              from parity (the write hole of {})",

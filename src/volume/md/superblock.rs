@@ -116,7 +116,7 @@ pub(crate) struct Extras {
     pub(crate) is_clustered: bool,
     /// Whether writes go through a journal on a device of its own.
     pub(crate) has_journal: bool,
-    /// On the journal: the byte of its data where the log begins.
+    /// On the journal: the sector of its data where the log begins.
     pub(crate) journal_tail: u64,
     /// Where the partial parity log is on this device.
     pub(crate) ppl: Option<PartialParityLog>,

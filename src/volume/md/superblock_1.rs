@@ -268,7 +268,7 @@ impl Raw {
             has_bitmap: self.has(feature::BITMAP_OFFSET),
             is_clustered: self.has(feature::CLUSTERED),
             has_journal: self.has(feature::JOURNAL),
-            journal_tail: bytes(tail, "the tail of the journal")?,
+            journal_tail: tail,
             ppl: has_ppl.then(|| self.partial_parity_log(at, is_multiple)).transpose()?,
         })
     }

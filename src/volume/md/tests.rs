@@ -1,8 +1,6 @@
 //! Arrays that Linux made.
 
-#[path = "../../../tests/readers/fixtures.rs"]
-#[allow(dead_code, reason = "not all of it is used for every format")]
-pub(super) mod packed;
+pub(super) use crate::packed;
 
 mod arrays;
 mod assembly;

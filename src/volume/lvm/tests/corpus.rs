@@ -1,7 +1,7 @@
 //! Images that a kernel made, with the tables of its device mapper: every volume is read as these say.
 
 use super::file_disk::FileDisk;
-use super::packed::{corpus, unpacked_lines};
+use crate::packed::{corpus, unpacked_lines};
 use crate::{Device, MemberState, Purpose, Scan, scan};
 use block::{BlockSize, ReadAt};
 use std::collections::HashMap;

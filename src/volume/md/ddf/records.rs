@@ -213,7 +213,7 @@ pub(super) struct Virtual {
 pub(super) struct Config {
     pub(super) guid: Guid,
     pub(super) sequence: u32,
-    /// Bytes of a chunk.
+    /// Bytes of a chunk; 0 where there is none.
     pub(super) chunk: u64,
     /// Primary RAID level, and its qualifier.
     pub(super) level: (u8, u8),
@@ -409,7 +409,8 @@ impl Config {
         Some(Self {
             guid: raw.guid,
             sequence: raw.seqnum.get(),
-            chunk: BLOCK.checked_shl(raw.chunk_shift.into()).filter(|chunk| *chunk > 0 && raw.chunk_shift < 32)?,
+            // Mirrors have none.
+            chunk: if raw.chunk_shift < 32 { BLOCK << raw.chunk_shift } else { 0 },
             level: (raw.prl, raw.rlq),
             parts: raw.sec_elmnt_count.max(1),
             // The only part has no number.

@@ -20,52 +20,75 @@ fn containers_are_read_as_the_kernel_reads_them_whatever_is_missing() {
 #[derive(Clone)]
 struct Disk {
     bytes: Vec<u8>,
+    /// The metadata in one piece: its first block lies last on the disk.
+    mpb: Vec<u8>,
     members: usize,
 }
 
+const MPB_BYTES: usize = 2048;
+
 impl Disk {
     fn all(name: &str, members: usize) -> Vec<Self> {
-        (0..members).map(|number| Self { bytes: image(&format!("{name}-{number}")), members }).collect()
+        let disk = |number: usize| {
+            let bytes = image(&format!("{name}-{number}"));
+            let at = bytes.len() - 1024;
+            let size = u32::from_le_bytes(bytes[at + 36..at + 40].try_into().unwrap()) as usize;
+            let rest = size.div_ceil(512) * 512 - 512;
+            let mut mpb = bytes[at..at + 512].to_vec();
+            mpb.extend_from_slice(&bytes[at - rest..at]);
+            mpb.resize(MPB_BYTES, 0);
+            Self { bytes, mpb, members }
+        };
+        (0..members).map(disk).collect()
     }
 
-    fn at(&self) -> usize {
-        self.bytes.len() - 1024
+    fn size(&self) -> usize {
+        u32::from_le_bytes(self.mpb[36..40].try_into().unwrap()) as usize
     }
 
-    /// First byte of the only volume.
+    fn grow(&mut self, bytes: usize) {
+        let size = self.size() + bytes;
+        self.put(36, &(size as u32).to_le_bytes());
+    }
+
+    /// Byte of the metadata where the only volume begins.
     fn volume(&self) -> usize {
-        self.at() + DISKS + self.members * DISK_BYTES
+        DISKS + self.members * DISK_BYTES
     }
 
     fn put(&mut self, at: usize, bytes: &[u8]) {
-        self.bytes[at..at + bytes.len()].copy_from_slice(bytes);
+        self.mpb[at..at + bytes.len()].copy_from_slice(bytes);
     }
 
-    /// Puts the checksum right.
-    fn seal(&mut self) {
-        let at = self.at();
-        let size = u32::from_le_bytes(self.bytes[at + 36..at + 40].try_into().unwrap()) as usize;
-        self.put(at + 32, &[0; 4]);
-        let words =
-            self.bytes[at..at + size / 4 * 4].chunks(4).map(|word| u32::from_le_bytes(word.try_into().unwrap()));
+    /// Writes the metadata, with the right checksum, to a disk with sectors of so many bytes.
+    fn seal(&mut self, sector: usize) {
+        self.put(32, &[0; 4]);
+        let size = self.size().min(MPB_BYTES);
+        let words = self.mpb[..size / 4 * 4].chunks(4).map(|word| u32::from_le_bytes(word.try_into().unwrap()));
         let sum = words.fold(0, u32::wrapping_add);
-        self.put(at + 32, &sum.to_le_bytes());
+        self.put(32, &sum.to_le_bytes());
+        let at = self.bytes.len() - 2 * sector;
+        let first = self.mpb.len().min(sector);
+        self.bytes[at..at + first].copy_from_slice(&self.mpb[..first]);
+        if size > sector {
+            let rest = size.div_ceil(sector) * sector - sector;
+            self.bytes[at - rest..at].copy_from_slice(&self.mpb[sector..sector + rest]);
+        }
     }
 
     /// Begins a migration: the map that is there is followed by the same one, as it was before.
     fn migrate(&mut self, kind: u8, unit: u32, out_of_date: Option<usize>) {
-        let (at, volume) = (self.at(), self.volume());
+        let volume = self.volume();
         let map_bytes = 48 + 4 * self.members;
-        let map = self.bytes[volume + MAP..volume + MAP + map_bytes].to_vec();
+        let map = self.mpb[volume + MAP..volume + MAP + map_bytes].to_vec();
         self.put(volume + MAP + map_bytes, &map);
         self.put(volume + MIGRATION, &unit.to_le_bytes());
         self.put(volume + MIGRATION + 8, &[1, kind]);
         if let Some(slot) = out_of_date {
-            self.bytes[volume + MAP + map_bytes + 48 + 4 * slot + 3] = 1;
+            self.mpb[volume + MAP + map_bytes + 48 + 4 * slot + 3] = 1;
         }
-        let size = u32::from_le_bytes(self.bytes[at + 36..at + 40].try_into().unwrap()) + map_bytes as u32;
-        self.put(at + 36, &size.to_le_bytes());
-        self.seal();
+        self.grow(map_bytes);
+        self.seal(512);
     }
 }
 
@@ -170,7 +193,7 @@ fn a_disk_that_the_others_went_on_without_is_left_out() {
 fn a_wrong_checksum_is_told_and_the_disk_is_not_read_as_something_else() {
     let mut disks = Disk::all("imsm-r1", 2);
     for disk in &mut disks {
-        let at = disk.at();
+        let at = disk.bytes.len() - 1024;
         disk.bytes[at + 70] ^= 1;
     }
     let scan = scanned(&disks);
@@ -184,23 +207,21 @@ fn disks_with_blocks_of_4_kib_count_in_them() {
     let mut disks = Disk::all("imsm-r5", 3);
     let whole = all(only(&scanned(&disks))).unwrap();
     for disk in &mut disks {
-        let (at, volume) = (disk.at(), disk.volume());
+        let volume = disk.volume();
         let mut eighth = |at: usize, length: usize| {
             let mut number = [0; 8];
-            number[..length].copy_from_slice(&disk.bytes[at..at + length]);
+            number[..length].copy_from_slice(&disk.mpb[at..at + length]);
             let number = u64::from_le_bytes(number) / 8;
-            disk.bytes[at..at + length].copy_from_slice(&number.to_le_bytes()[..length]);
+            disk.mpb[at..at + length].copy_from_slice(&number.to_le_bytes()[..length]);
         };
-        (0..3).for_each(|number| eighth(at + DISKS + number * DISK_BYTES + 16, 4));
+        (0..3).for_each(|number| eighth(DISKS + number * DISK_BYTES + 16, 4));
         eighth(volume + 16, 4);
         eighth(volume + MAP, 4);
         eighth(volume + MAP + 4, 4);
         eighth(volume + MAP + 12, 2);
-        disk.seal();
-        let anchor = disk.bytes[at..].to_vec();
-        disk.put(at, &[0; 1024]);
-        let at = disk.bytes.len() - 8192;
-        disk.put(at, &anchor);
+        let end = disk.bytes.len();
+        disk.bytes[end - 8192..].fill(0);
+        disk.seal(4096);
     }
     assert!(all(only(&scanned(&disks))).unwrap() == whole);
 }
@@ -209,16 +230,15 @@ fn disks_with_blocks_of_4_kib_count_in_them() {
 fn bad_blocks_are_read_from_others_or_not_at_all() {
     let mut disks = Disk::all("imsm-r5", 3);
     for disk in &mut disks {
-        let at = disk.at();
-        let size = u32::from_le_bytes(disk.bytes[at + 36..at + 40].try_into().unwrap());
+        let size = disk.size();
         let mut log = 0xABAD_B10C_u32.to_le_bytes().to_vec();
         log.extend(1_u32.to_le_bytes());
         // Disk 0, 4 KiB from 2 MiB on.
         log.extend([7, 0, 0, 0x10, 0, 0, 0, 0]);
-        disk.put(at + size as usize, &log);
-        disk.put(at + 72, &(log.len() as u32).to_le_bytes());
-        disk.put(at + 36, &(size + log.len() as u32).to_le_bytes());
-        disk.seal();
+        disk.put(size, &log);
+        disk.put(72, &(log.len() as u32).to_le_bytes());
+        disk.grow(log.len());
+        disk.seal(512);
         if let Some(mpb) = Mpb::read(&Device {
             name: String::new(),
             data: Arc::new(MemoryDisk::new(disk.bytes.clone(), BlockSize::B512)),
@@ -247,14 +267,10 @@ proptest! {
             if let Some(kind) = migrate {
                 disk.migrate(kind, 3, Some(2));
             }
-            let at = disk.at();
             for (offset, byte) in &changes {
-                disk.bytes[at + offset] = *byte;
+                disk.mpb[*offset] = *byte;
             }
-            let size = u32::from_le_bytes(disk.bytes[at + 36..at + 40].try_into().unwrap());
-            if size <= 1024 {
-                disk.seal();
-            }
+            disk.seal(512);
         }
         for node in &scanned(&disks).nodes {
             let mut bytes = [0; 4096];

@@ -109,6 +109,19 @@ fn differs(expected: &Value, size: u64, array: &Array, steps: &[usize]) -> Optio
     (found != text(expected, "readable_sha256")).then(|| "what the kernel could read is wrong".to_owned())
 }
 
+/// What was written to an array: sectors that say whose they are and which (`tests/fixtures/lvm/pattern.py`).
+fn written(name: &str, size: u64) -> String {
+    let tag = format!("{:07x}0", crc32fast::hash(name.as_bytes()) & 0x0fff_ffff);
+    let sector = |number: u64| [tag.as_bytes(), &number.to_le_bytes()].concat().repeat(32);
+    hex::encode(Sha256::digest((0..size / SECTOR as u64).flat_map(sector).collect::<Vec<_>>()))
+}
+
+/// Linux reads what a reshape of RAID 10 has moved where it was before, not where it is, as long as the array is read-only
+/// (`raid10.c`, `choose_data_offset`: the reshape is not running then); what was written is where it would read it later.
+fn is_misread_by_linux(case: &Case) -> bool {
+    case.name().starts_with("reshape-raid10-") && case.index["pattern"] == false
+}
+
 /// Of halves that were written as often the kernel takes the one that it sees first; we take that which was written last.
 fn expected<'a>(case: &'a Case) -> &'a Value {
     let is_other = |without: &&Value| without["missing"] == serde_json::json!([0]);
@@ -127,6 +140,10 @@ fn arrays_read_as_the_kernel_reads_them() {
             continue;
         }
         let size = case.index["size"].as_u64().unwrap();
+        if is_misread_by_linux(&case) {
+            assert_eq!(try_hash(&array.data, 1 << 20).unwrap(), written(name, size), "{name}");
+            continue;
+        }
         problems.extend(differs(expected(&case), size, &array, &[1 << 20, 12_345]).map(|why| format!("{name}: {why}")));
         assert_eq!(array.uuid.as_deref(), case.index["uuid"].as_str(), "{name}");
         let kind = format!("md {}", text(&case.index, "level").replace("raid", "RAID "));
@@ -141,16 +158,29 @@ fn arrays_read_as_the_kernel_reads_them() {
 
 #[test]
 fn arrays_without_members_read_as_the_kernel_reads_them() {
-    let mut problems = Vec::new();
+    let (mut problems, mut given_up) = (Vec::new(), Vec::new());
     for case in cases() {
         for without in list(&case.index, "without") {
             let missing = numbers(&without["missing"]);
             let size = case.index["size"].as_u64().unwrap_or(0);
-            let why = differs(without, size, &case.without(&missing), &[1 << 20]);
+            let array = case.without(&missing);
+            if is_misread_by_linux(&case) {
+                assert_eq!(try_hash(&array.data, 1 << 20).unwrap(), written(case.name(), size), "{}", case.name());
+                continue;
+            }
+            // Forced, mdadm takes members that are out of date, and mixes what they hold with what others do.
+            if without["forced"] == true && array.health == Health::Partial {
+                assert!(!array.devices(MemberState::Stale).is_empty());
+                given_up.push((case.name().to_owned(), missing));
+                continue;
+            }
+            let why = differs(without, size, &array, &[1 << 20]);
             problems.extend(why.map(|why| format!("{} without {missing:?}: {why}", case.name())));
         }
     }
     assert!(problems.is_empty(), "{problems:#?}");
+    let degraded = |level: u64, missing: &[u64]| (format!("dirty-raid{level}-degraded"), missing.to_vec());
+    assert_eq!(given_up, [degraded(5, &[0]), degraded(5, &[2]), degraded(6, &[0, 2])]);
 }
 
 /// What the kernel gives up is shown as far as it goes; what can be read of it is right.
@@ -160,7 +190,10 @@ fn what_can_be_read_of_arrays_that_the_kernel_gives_up_is_right() {
         let whole = case.without(&[]);
         let right = sectors(whole.data.as_ref());
         let fresh: Vec<_> = whole.devices(MemberState::Active).into_iter().map(|member| member as u64).collect();
-        for missing in list(&case.index, "fails").iter().map(numbers) {
+        let forced = list(&case.index, "without").iter().filter(|without| without["forced"] == true);
+        let forced = forced.map(|without| numbers(&without["missing"]));
+        let fails = list(&case.index, "fails").iter().map(numbers);
+        for missing in fails.chain(forced) {
             let is_there = |member: &u64| !missing.contains(member);
             // Of members that are behind, those of equal age make an array of their own.
             if case.index["refused"] == true || !fresh.iter().any(is_there) {
@@ -168,7 +201,10 @@ fn what_can_be_read_of_arrays_that_the_kernel_gives_up_is_right() {
             }
             let what = format!("{} without {missing:?}", case.name());
             let array = case.without(&missing);
-            assert!(array.health >= Health::Partial, "{what}: {:?}", array.health);
+            // What is all there was compared with what the kernel read.
+            if array.health < Health::Partial {
+                continue;
+            }
             for (number, (found, right)) in sectors(array.data.as_ref()).iter().zip(&right).enumerate() {
                 assert!(found.is_none() || found == right, "{what}: sector {number} is wrong");
             }
