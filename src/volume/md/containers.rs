@@ -5,6 +5,7 @@ use crate::md::geometry::{Geometry, Level};
 use crate::{Error, Health, Purpose, Volume, VolumeKind};
 use block::{BlockSize, ReadAt, ReadError, Slice};
 use sha1::{Digest, Sha1};
+use std::iter;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -137,7 +138,7 @@ impl Part {
             part = Arc::new(Excluded::bad_blocks(part, self.bad.iter().map(inside).collect()));
         }
         if let Some(filled) = self.filled {
-            part = Arc::new(Excluded::not_rebuilt(part, vec![filled..u64::MAX]));
+            part = Arc::new(Excluded::not_rebuilt(part, iter::once(filled..u64::MAX).collect()));
         }
         Ok(part)
     }

@@ -14,6 +14,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 mod arrange;
+mod bad_blocks;
 mod landmarks;
 mod mpb;
 

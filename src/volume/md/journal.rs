@@ -358,8 +358,12 @@ fn outside(location: u64) -> Error {
 
 impl Replayed {
     /// A member as it would be after the replay; `data` begins where the array's data does.
-    pub(super) fn member(&self, slot: usize, data: Arc<dyn ReadAt>) -> Arc<dyn ReadAt> {
-        self.members.get(&slot).map_or_else(|| Arc::clone(&data), |blocks| self.over(Arc::clone(&data), blocks))
+    pub(super) fn member(&self, slot: usize, data: &Arc<dyn ReadAt>) -> Arc<dyn ReadAt> {
+        let data = Arc::clone(data);
+        match self.members.get(&slot) {
+            Some(blocks) => self.over(data, blocks),
+            None => data,
+        }
     }
 
     /// The array, with what is only in the journal; `data` is the array of the members that [`Self::member`] gave.

@@ -54,7 +54,10 @@ impl Logs<'_> {
         };
         let mut replayed = journal.replay()?;
         for (slot, leg) in legs.iter_mut().enumerate() {
-            leg.data = leg.data.take().map(|data| replayed.member(slot, data));
+            leg.data = leg.data.take().map(|data| replayed.member(slot, &data));
+        }
+        if replayed.stripes > 0 {
+            self.notices.push(format!("{} stripes are completed from its journal", replayed.stripes));
         }
         self.notices.append(&mut replayed.notices);
         Ok(Some(replayed))

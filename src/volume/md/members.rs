@@ -127,7 +127,7 @@ impl<'a> Members<'a> {
             Some(seat) if candidate.superblock.is_replacement => seat.replacement = Some(candidate),
             Some(seat) => seat.holder = Some(candidate),
             None => {
-                self.notices.push(format!("{} says that it is device {role}, of which there is none", name(candidate)))
+                self.notices.push(format!("{} says that it is device {role}, of which there is none", name(candidate)));
             }
         }
     }

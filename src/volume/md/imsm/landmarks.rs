@@ -2,7 +2,11 @@
 //! repeat in known places. Only their places are of interest here; readers of file systems check everything else.
 
 use super::arrange::Finder;
+use std::iter;
 use std::ops::Range;
+
+/// Whether these bytes are it.
+type Check = Box<dyn Fn(&[u8]) -> bool>;
 
 /// Something whose place in a volume is known.
 pub(super) struct Landmark {
@@ -11,7 +15,7 @@ pub(super) struct Landmark {
     /// How many bytes it is recognized by.
     pub(super) length: usize,
     /// Whether these bytes are it.
-    pub(super) is_it: Box<dyn Fn(&[u8]) -> bool>,
+    pub(super) is_it: Check,
 }
 
 /// Bytes that things are recognized by.
@@ -29,7 +33,7 @@ const SIZES: [u64; 2] = [512, 4096];
 /// The landmarks of a volume.
 pub(super) fn find(finder: &Finder<'_>) -> Vec<Landmark> {
     let mut found = Vec::new();
-    let mut regions = vec![0..finder.size()];
+    let mut regions: Vec<_> = iter::once(0..finder.size()).collect();
     regions.extend(gpt(finder, &mut found));
     regions.extend(mbr(finder, &mut found));
     for region in regions {

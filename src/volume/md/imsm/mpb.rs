@@ -1,5 +1,6 @@
 //! The metadata parameter block that Intel's firmware and drivers keep at the end of each disk (mdadm `super-intel.c`).
 
+use super::bad_blocks;
 use crate::{Device, Error};
 use std::ops::Range;
 use zerocopy::little_endian::{U16, U32, U64};
@@ -100,16 +101,6 @@ struct RawMap {
     filler: [U32; 4],
 }
 
-/// `struct bbm_log_entry`: blocks of a disk that could not be read or written.
-#[derive(FromBytes, Immutable, KnownLayout, Unaligned)]
-#[repr(C)]
-struct RawBadBlocks {
-    marked_count: u8,
-    disk_ordinal: u8,
-    w1: U16,
-    dw1: U32,
-}
-
 pub(super) const SIGNATURE: &[u8] = b"Intel Raid ISM Cfg Sig. ";
 /// Sizes of sectors that there are; the block lies as many sectors before the end of the disk.
 const SECTOR_BYTES: [u64; 2] = [512, 4096];
@@ -120,8 +111,6 @@ const SECTORS_MAX: u64 = 2210;
 /// Attributes that change nothing in what is read (mdadm `MPB_ATTRIB_SUPPORTED` and `MPB_ATTRIB_IGNORED`).
 const ATTRIBUTES_KNOWN: u32 = 0xEC00_00D7;
 const ATTRIBUTE_2TB_DISK: u32 = 0x0400_0000;
-const BBM_SIGNATURE: u32 = 0xABAD_B10C;
-const BBM_ENTRIES_MAX: u32 = 254;
 const ORD_REBUILD: u32 = 1 << 24;
 
 /// A parameter block whose checksum is right.
@@ -374,7 +363,7 @@ impl Mpb {
             unknown_attributes: raw.attributes.get() & !ATTRIBUTES_KNOWN,
             disks,
             volumes,
-            bad_blocks: bad_blocks(bytes, raw.bbm_log_size.get(), sector)?,
+            bad_blocks: bad_blocks::read(bytes, raw.bbm_log_size.get(), sector)?,
         })
     }
 }
@@ -493,30 +482,6 @@ impl Map {
         };
         Ok((map, rest))
     }
-}
-
-/// The log of bad blocks at the end of the block (mdadm `load_bbm_log`).
-fn bad_blocks(bytes: &[u8], log_bytes: u32, sector: u64) -> Result<Vec<(usize, Range<u64>)>, String> {
-    if log_bytes == 0 {
-        return Ok(Vec::new());
-    }
-    let wrong = || format!("its log of bad blocks of {log_bytes} bytes is damaged");
-    let start = usize::try_from(log_bytes).ok().and_then(|length| bytes.len().checked_sub(length));
-    let log = start.and_then(|start| bytes.get(start..)).ok_or_else(wrong)?;
-    let (head, entries) = <[U32; 2]>::ref_from_prefix(log).map_err(|_| wrong())?;
-    let [signature, count] = head.map(U32::get);
-    let entries = <[RawBadBlocks]>::ref_from_bytes(entries).map_err(|_| wrong())?;
-    let is_right = signature == BBM_SIGNATURE && count <= BBM_ENTRIES_MAX;
-    if !is_right || usize::try_from(count).ok() != Some(entries.len()) {
-        return Err(wrong());
-    }
-    let range = |entry: &RawBadBlocks| {
-        let first = u64::from(entry.w1.get()) | u64::from(entry.dw1.get()) << 16;
-        let first = first.saturating_mul(sector);
-        let length = u64::from(entry.marked_count).saturating_add(1).saturating_mul(sector);
-        (usize::from(entry.disk_ordinal), first..first.saturating_add(length))
-    };
-    Ok(entries.iter().map(range).collect())
 }
 
 /// Text that is padded with zeros or blanks.

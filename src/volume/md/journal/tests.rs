@@ -141,7 +141,7 @@ fn arrays_with_journals_are_read_as_the_kernel_reads_them_after_its_recovery() {
                 continue;
             }
             let replayed = replay(&fixture, layout.as_ref(), journal.data()).unwrap();
-            let over = |(slot, data): (usize, Option<Arc<dyn ReadAt>>)| data.map(|data| replayed.member(slot, data));
+            let over = |(slot, data): (usize, Option<Arc<dyn ReadAt>>)| data.map(|data| replayed.member(slot, &data));
             let members = members.into_iter().enumerate().map(over).collect();
             let volume = replayed.volume(fixture.volume(members));
             assert_eq!(sha256(&volume), sum, "{name} without {missing:?}: {:?}", replayed.notices);

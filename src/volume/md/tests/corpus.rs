@@ -49,12 +49,12 @@ fn bytes(data: &Arc<dyn ReadAt>) -> Vec<u8> {
 
 fn holds(data: &Arc<dyn ReadAt>, expected: &[u8]) -> bool {
     let mut buf = vec![0; PIECE];
-    let pieces = expected.chunks(PIECE).enumerate();
-    let same = |(number, piece): (usize, &[u8])| {
+    let mut pieces = expected.chunks(PIECE).enumerate();
+    let mut same = |(number, piece): (usize, &[u8])| {
         let buf = &mut buf[..piece.len()];
         data.read_exact_at((number * PIECE) as u64, buf).is_ok() && buf == piece
     };
-    data.size() == expected.len() as u64 && pieces.map(same).all(|same| same)
+    data.size() == expected.len() as u64 && pieces.all(&mut same)
 }
 
 #[test]

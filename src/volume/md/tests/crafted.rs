@@ -1,6 +1,6 @@
 //! Members that are made byte by byte, with data in which every sector says which it is.
 
-use crate::map::{Layout, Source};
+use crate::map::Source;
 use crate::md::geometry::{Geometry, Level};
 use crate::md::superblock::SECTOR;
 use block::{BlockSize, MemoryDisk, ReadAt};
@@ -77,7 +77,7 @@ impl Made {
     /// It as it is on disk.
     pub(super) fn bytes(&self) -> Vec<u8> {
         let mut bytes = Vec::new();
-        let mut u32s = |values: &[u32], bytes: &mut Vec<u8>| {
+        let u32s = |values: &[u32], bytes: &mut Vec<u8>| {
             values.iter().for_each(|value| bytes.extend(value.to_le_bytes()));
         };
         u32s(&[0xa92b_4efc, 1, self.feature_map, 0], &mut bytes);
