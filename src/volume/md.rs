@@ -40,7 +40,8 @@ impl VolumeManager for Md {
         match superblock::find(device) {
             Ok(found) => Ok(found.map(|superblock| Membership { set: superblock.uuid(), at: superblock.at })),
             Err(Unusable { error: error @ Error::Read(_), .. }) => Err(error),
-            // Where it is says whether it is this device's at all; what is wrong with it is told when nothing comes of it.
+            // Where it is says whether it is this device's at all; what is wrong with it is told when nothing comes of
+            // it.
             Err(Unusable { at, .. }) => Ok(Some(Membership { set: String::new(), at })),
         }
     }

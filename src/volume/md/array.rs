@@ -122,8 +122,8 @@ fn being_reshaped(members: &Members<'_>, reshape: Reshape, legs: &mut Legs<'_>) 
 
 /// The byte of each member up to which parity is known to be right, when a resync that was under way says so.
 ///
-/// Of an array that was in use nothing is known, and nearly everything is right: only what was being written at that moment
-/// is not. Linux, forced to start such an array without a member, relies on all of its parity.
+/// Of an array that was in use nothing is known, and nearly everything is right: only what was being written at that
+/// moment is not. Linux, forced to start such an array without a member, relies on all of its parity.
 fn parity_known_to(superblock: &Superblock) -> Option<u64> {
     superblock.in_sync_to.filter(|known| *known > 0 && superblock.geometry.level.parities() > 0)
 }
@@ -142,12 +142,13 @@ fn notices(superblock: &Superblock, health: Health, is_parity_recovered: bool) -
     match superblock.in_sync_to.filter(|_| level.parities() > 0 && health != Health::Whole) {
         Some(0) if is_parity_recovered => {}
         Some(0) => notices.push(format!(
-            "it was in use, and a member is missing: what was being written at that moment may be wrong where it is computed \
-             from parity (the write hole of {})",
+            "it was in use, and a member is missing: what was being written at that moment may be wrong where it is \
+             computed from parity (the write hole of {})",
             level.name()
         )),
         Some(known) => notices.push(format!(
-            "its parity was being made anew, and is used only for the first {known} bytes of each member, where that was done"
+            "its parity was being made anew, and is used only for the first {known} bytes of each member, where that \
+             was done"
         )),
         None => {}
     }
@@ -157,8 +158,8 @@ fn notices(superblock: &Superblock, health: Health, is_parity_recovered: bool) -
     notices
 }
 
-/// Roles in the order of the map's members: a mirror is read from the first that is there, and those that its owner wanted
-/// to be written only come last (Linux `raid1.c`, `read_balance`).
+/// Roles in the order of the map's members: a mirror is read from the first that is there, and those that its owner
+/// wanted to be written only come last (Linux `raid1.c`, `read_balance`).
 fn in_reading_order<'a>(geometry: &Geometry, seats: &[Seat<'a>]) -> Vec<(usize, Seat<'a>)> {
     let mut seats: Vec<_> = seats.iter().copied().enumerate().collect();
     let is_last = |(_, seat): &(usize, Seat<'_>)| {
@@ -187,7 +188,8 @@ fn layout(geometry: &Geometry, legs: &[Leg]) -> Result<Box<dyn Layout>, Error> {
         // Members of different sizes would have a layout on record, or else Linux itself could not use them.
         (Some(_), _) if is_even && geometry.layout.is_none() => geometry.layout(&guessed),
         (Some(_), _) => Err(Error::Damaged(
-            "its members differ in size, and the size of one that is missing is not known: nobody can tell where its chunks are"
+            "its members differ in size, and the size of one that is missing is not known: nobody can tell where its \
+             chunks are"
                 .to_owned(),
         )),
     }

@@ -1,5 +1,5 @@
-//! What a level, a layout and a chunk size mean: how an array's bytes lie on its members. Shared by md's own superblocks and by
-//! DDF and IMSM, which name the same layouts in other words.
+//! What a level, a layout and a chunk size mean: how an array's bytes lie on its members. Shared by md's own
+//! superblocks and by DDF and IMSM, which name the same layouts in other words.
 
 use crate::Error;
 use crate::map::{Copies, Layout, Linear, Mirror, Parity, Place, Raid10, Rotation, Segment, Striped, ZoneOrder, Zones};
@@ -145,8 +145,9 @@ impl Geometry {
         let layout = zones(order.unwrap_or(ZoneOrder::Original))?;
         if order.is_none() && layout.order_matters() {
             return Err(Error::Damaged(
-                "its members differ in size, and it is not recorded in which of two ways they are used, that of Linux before 3.14 \
-                 or that since then (mdadm --assemble --update=layout-original or layout-alternate records it)"
+                "its members differ in size, and it is not recorded in which of two ways they are used, that of Linux \
+                 before 3.14 or that since then (mdadm --assemble --update=layout-original or layout-alternate \
+                 records it)"
                     .to_owned(),
             ));
         }

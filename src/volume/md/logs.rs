@@ -1,5 +1,5 @@
-//! What an array keeps beside its members, or in a part of them, against writes that were cut off: its journal and its partial
-//! parity logs, laid over what the members hold as Linux would apply them when it starts the array.
+//! What an array keeps beside its members, or in a part of them, against writes that were cut off: its journal and its
+//! partial parity logs, laid over what the members hold as Linux would apply them when it starts the array.
 
 use super::journal::{Journal, Replayed};
 use super::members::{Candidate, Members, Seat};

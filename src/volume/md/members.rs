@@ -143,8 +143,8 @@ impl<'a> Members<'a> {
             }
             Verdict::Failed => format!("{name} failed, as other members say, and is not read"),
             Verdict::Apart => format!(
-                "{name} was used without the others and they without it: they hold different data since then. The others are \
-                 read (their event count is {all}, its own {own}); to see what it has, open it without them"
+                "{name} was used without the others and they without it: they hold different data since then. The \
+                 others are read (their event count is {all}, its own {own}); to see what it has, open it without them"
             ),
             Verdict::Different => format!("{name} describes another array under the same UUID, and is not read"),
             Verdict::Twice => {

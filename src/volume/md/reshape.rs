@@ -1,5 +1,5 @@
-//! An array whose geometry is being changed: a part of it lies as before, the rest as it will (Linux `drivers/md/raid5.c`,
-//! `ahead_of_reshape` and `raid5_run`; `raid10.c`, `raid10_find_phys` and `raid10_run`).
+//! An array whose geometry is being changed: a part of it lies as before, the rest as it will (Linux
+//! `drivers/md/raid5.c`, `ahead_of_reshape` and `raid5_run`; `raid10.c`, `raid10_find_phys` and `raid10_run`).
 
 use super::geometry::{Geometry, Level};
 use super::members::Seat;
@@ -82,8 +82,8 @@ fn size(before: &Geometry, after: &Geometry) -> Result<u64, Error> {
     Ok(smaller.layout(&data)?.size())
 }
 
-/// Refuses what Linux cannot go on with either: what is being moved was overwritten where it was, and a copy of it is in a
-/// file that `mdadm` made (`--backup-file`), which is elsewhere.
+/// Refuses what Linux cannot go on with either: what is being moved was overwritten where it was, and a copy of it is
+/// in a file that `mdadm` made (`--backup-file`), which is elsewhere.
 ///
 /// # Errors
 /// When it is so.
@@ -107,8 +107,9 @@ fn moves(seats: &[Seat<'_>]) -> impl Iterator<Item = i128> {
 
 fn backup_is_needed() -> Error {
     Error::Damaged(
-        "it is being reshaped in place, and the part that was being moved is whole only in the backup file that mdadm made on \
-         another disk: go on with the reshape there (mdadm --assemble --backup-file), or take an earlier recovery point"
+        "it is being reshaped in place, and the part that was being moved is whole only in the backup file that mdadm \
+         made on another disk: go on with the reshape there (mdadm --assemble --backup-file), or take an earlier \
+         recovery point"
             .to_owned(),
     )
 }

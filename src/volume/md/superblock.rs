@@ -169,8 +169,8 @@ impl Superblock {
         self.data_offset.saturating_add(self.data_bytes)
     }
 
-    /// Whether this is the superblock of a member of an array that `outer` is a member of: it lies in what `outer` has for
-    /// data, and describes a device of that size.
+    /// Whether this is the superblock of a member of an array that `outer` is a member of: it lies in what `outer` has
+    /// for data, and describes a device of that size.
     fn is_inside(&self, outer: &Self) -> bool {
         match self.version {
             Version::V1_1 | Version::V1_2 => {
@@ -197,8 +197,8 @@ pub(crate) struct Unusable {
     pub(crate) error: Error,
 }
 
-/// The superblock that makes `device` a member of an array; `None` when there is none. A place that cannot be read holds
-/// none: whatever else is on the device, perhaps an array without some of its members, is not lost for that.
+/// The superblock that makes `device` a member of an array; `None` when there is none. A place that cannot be read
+/// holds none: whatever else is on the device, perhaps an array without some of its members, is not lost for that.
 ///
 /// # Errors
 /// When it is damaged, or when there are several and nothing tells which counts, and when the device is gone.

@@ -1,5 +1,5 @@
-//! Superblocks of version 0.90, in the byte order of the machine that wrote them (Linux `include/uapi/linux/raid/md_p.h`,
-//! `struct mdp_superblock_s`; checked as `drivers/md/md.c`, `super_90_load` does).
+//! Superblocks of version 0.90, in the byte order of the machine that wrote them (Linux
+//! `include/uapi/linux/raid/md_p.h`, `struct mdp_superblock_s`; checked as `drivers/md/md.c`, `super_90_load` does).
 
 use super::geometry::{Geometry, Level};
 use super::superblock::{Extras, Reshape, Role, SUPERBLOCK_BYTES, Superblock, Version, bytes};

@@ -118,13 +118,15 @@ fn written(name: &str, size: u64) -> String {
     hex::encode(Sha256::digest((0..size / SECTOR as u64).flat_map(sector).collect::<Vec<_>>()))
 }
 
-/// Linux reads what a reshape of RAID 10 has moved where it was before, not where it is, as long as the array is read-only
-/// (`raid10.c`, `choose_data_offset`: the reshape is not running then); what was written is where it would read it later.
+/// Linux reads what a reshape of RAID 10 has moved where it was before, not where it is, as long as the array is
+/// read-only (`raid10.c`, `choose_data_offset`: the reshape is not running then); what was written is where it would
+/// read it later.
 fn is_misread_by_linux(case: &Case) -> bool {
     case.name().starts_with("reshape-raid10-") && case.index["pattern"] == false
 }
 
-/// Of halves that were written as often the kernel takes the one that it sees first; we take that which was written last.
+/// Of halves that were written as often the kernel takes the one that it sees first; we take that which was written
+/// last.
 fn expected(case: &Case) -> &Value {
     let is_other = |without: &&Value| without["missing"] == serde_json::json!([0]);
     let other = list(&case.index, "without").iter().find(is_other);
