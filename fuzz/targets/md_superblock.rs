@@ -25,7 +25,11 @@ fuzz_target!(|data: &[u8]| {
             2 => 0,
             _ => 4096,
         };
-        if version % 4 == 0 { fix_090(&mut superblock) } else { fix_1(&mut superblock, at) }
+        if version % 4 == 0 {
+            fix_090(&mut superblock)
+        } else {
+            fix_1(&mut superblock, at)
+        }
         Disk { bytes: BYTES, parts: vec![(at, superblock)] }
     });
     look_at(disks.collect());

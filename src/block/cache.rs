@@ -6,7 +6,7 @@ use crate::{BlockRange, Disk, ReadAt, ReadError, ReadErrorKind};
 use bytes::Bytes;
 use quick_cache::sync::Cache as Store;
 use quick_cache::{DefaultHashBuilder, OptionsBuilder, Weighter, sync::DefaultLifecycle};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
@@ -56,6 +56,8 @@ struct Key {
 struct Flights {
     by_key: HashMap<Key, Arc<Flight>>,
     hinted_bytes: u64,
+    /// Chunks that the disk cannot read as a whole: of these, what is wanted is read alone.
+    bad: HashSet<Key>,
 }
 
 #[derive(Clone)]
@@ -121,6 +123,8 @@ pub struct CachedDisk {
 enum Chunk {
     Here(Bytes),
     Coming(Arc<Flight>),
+    /// The disk cannot read all of it.
+    Bad,
 }
 
 impl CachedDisk {
@@ -137,6 +141,9 @@ impl CachedDisk {
             return Some(Chunk::Here(bytes));
         }
         let mut flights = lock(&self.cache.flights);
+        if flights.bad.contains(&key) {
+            return Some(Chunk::Bad);
+        }
         if let Some(flight) = flights.by_key.get(&key) {
             return Some(Chunk::Coming(Arc::clone(flight)));
         }
@@ -155,6 +162,39 @@ impl CachedDisk {
         drop(flights);
         self.launch(key, Arc::clone(&flight), hinted);
         Some(Chunk::Coming(flight))
+    }
+
+    /// Reads the blocks around `part` alone, which begins with byte `offset` of the disk: a block that the disk cannot read must not
+    /// take its neighbours with it.
+    fn read_alone(&self, part: &mut [u8], offset: u64, deadline: Instant) -> Result<(), ReadError> {
+        let shift = self.disk.geometry().block_size().shift();
+        let length = u64::try_from(part.len()).unwrap_or(u64::MAX);
+        let out_of_range = || ReadError::new(ReadErrorKind::OutOfRange, offset, length);
+        let first = offset >> shift;
+        let end = offset.checked_add(length).ok_or_else(out_of_range)?.div_ceil(1 << shift);
+        let count = u32::try_from(end.saturating_sub(first)).map_err(|_| out_of_range())?;
+        let expected = usize::try_from(u64::from(count) << shift).map_err(|_| out_of_range())?;
+        let flight = Arc::new(Flight::default());
+        let landing = Arc::clone(&flight);
+        let done = move |answer: Result<Bytes, ReadError>| {
+            landing.land(answer.and_then(|bytes| checked_length(bytes, expected)));
+        };
+        self.disk.submit(BlockRange { first, count }, Box::new(done));
+        let bytes = flight.wait(deadline)?;
+        let from = usize::try_from(offset.saturating_sub(first << shift)).map_err(|_| out_of_range())?;
+        let wanted = bytes.get(from..from.saturating_add(part.len())).ok_or_else(out_of_range)?;
+        part.copy_from_slice(wanted);
+        Ok(())
+    }
+
+    /// Remembers that a chunk cannot be read as a whole.
+    fn remember_bad(&self, chunk: u64) {
+        /// Chunks that are remembered; of others it is found out anew.
+        const BAD_MAX: usize = 1 << 16;
+        let mut flights = lock(&self.cache.flights);
+        if flights.bad.len() < BAD_MAX {
+            flights.bad.insert(Key { disk: self.number, chunk });
+        }
     }
 
     /// Submits the read of a chunk; its answer is stored and handed to all who wait.
@@ -229,11 +269,22 @@ impl ReadAt for CachedDisk {
             let round = chunks.by_ref().take(CHUNKS_IN_FLIGHT);
             let round: Vec<_> = round.filter_map(|n| Some((n, self.chunk(n, Cause::Reader)?))).collect();
             for (number, chunk) in round {
-                let bytes = match chunk {
-                    Chunk::Here(bytes) => bytes,
-                    Chunk::Coming(flight) => flight.wait(deadline).map_err(|error| error.at(offset, length))?,
-                };
                 let (part, from) = self.part(buf, offset, number).ok_or_else(out_of_range)?;
+                let bytes = match chunk {
+                    Chunk::Here(bytes) => Ok(bytes),
+                    Chunk::Coming(flight) => flight.wait(deadline),
+                    Chunk::Bad => Err(ReadError::new(ReadErrorKind::Device, offset, length)),
+                };
+                let bytes = match bytes {
+                    Ok(bytes) => bytes,
+                    Err(error) if error.kind == ReadErrorKind::Device => {
+                        self.remember_bad(number);
+                        let at = offset.max(number.saturating_mul(self.cache.config.chunk_bytes.into()));
+                        self.read_alone(part, at, deadline).map_err(|error| error.at(offset, length))?;
+                        continue;
+                    }
+                    Err(error) => return Err(error.at(offset, length)),
+                };
                 let to = from.saturating_add(part.len());
                 part.copy_from_slice(bytes.get(from..to).ok_or_else(out_of_range)?);
             }

@@ -13,21 +13,25 @@ mod copies;
 mod damaged;
 mod faults;
 mod galois;
+mod halves;
 mod linear;
 mod members;
 mod parity;
 mod pieces;
 mod stripe;
 mod striped;
+mod trusted;
 mod zones;
 
 pub use copies::{Copies, FarSets, Mirror, Raid10};
 pub use damaged::Excluded;
 pub use faults::{Fault, Faults};
+pub use halves::Halves;
 pub use linear::{Linear, Segment};
 pub use parity::{Parity, Rotation};
 pub use stripe::{Stripe, Unit};
 pub use striped::Striped;
+pub use trusted::Trusted;
 pub use zones::{ZoneOrder, Zones};
 
 /// The smallest part that a member can err in, in bytes.
@@ -159,6 +163,18 @@ impl Map {
 }
 
 impl Source {
+    /// Changes every place that it names.
+    pub(crate) fn each_place(&mut self, mut change: impl FnMut(&mut Place)) {
+        match self {
+            Self::Copies(places) => places.iter_mut().for_each(change),
+            Self::Stripe(stripe) => {
+                stripe.data.iter_mut().for_each(|unit| change(&mut unit.place));
+                stripe.p.iter_mut().chain(stripe.q.iter_mut()).for_each(change);
+            }
+            Self::Zeros | Self::Lost(_) => {}
+        }
+    }
+
     /// Whether there is more than one way to have it.
     const fn is_redundant(&self) -> bool {
         match self {

@@ -2,8 +2,9 @@
 
 use crate::support::fr_mount::Place;
 use crate::support::own_target::{OwnTarget, config};
+use crate::support::scratched::Scratched;
 use crate::support::{DiskFile, Ext4Image, FrMount, Need, skip_unless};
-use block::{BlockRange, BlockSize, Completion, Disk, Geometry, ReadError, ReadErrorKind};
+use block::BlockSize;
 use std::num::NonZeroU64;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
@@ -66,26 +67,6 @@ fn data_digests_find_a_bit_that_was_flipped_on_the_way() {
     mount.stop();
 }
 
-/// A disk of which one block cannot be read.
-struct Scratched {
-    disk: Arc<dyn Disk>,
-    block: u64,
-}
-
-impl Disk for Scratched {
-    fn geometry(&self) -> Geometry {
-        self.disk.geometry()
-    }
-
-    fn submit(&self, blocks: BlockRange, done: Completion) {
-        if (blocks.first..blocks.first + u64::from(blocks.count)).contains(&self.block) {
-            done(Err(ReadError::new(ReadErrorKind::Device, self.block * 512, 512)));
-        } else {
-            self.disk.submit(blocks, done);
-        }
-    }
-}
-
 #[test]
 fn a_block_that_the_disk_cannot_read_is_an_error_there_and_nowhere_else() {
     if !skip_unless(NEEDS) {
@@ -106,8 +87,8 @@ fn a_block_that_the_disk_cannot_read_is_an_error_there_and_nowhere_else() {
     };
     let error = read(middle, 512).expect_err("the block cannot be read");
     assert_eq!(rustix::io::Errno::from_io_error(&error), Some(rustix::io::Errno::IO));
-    // What is read together with it is lost with it, and no more.
-    let around = 1 << 20;
+    // Its page is lost with it, and no more.
+    let around = 4096;
     for (offset, length) in [(0, middle - around), (middle + around, FILE_BYTES - middle - around)] {
         assert!(read(offset, length).unwrap() == content[offset..offset + length]);
     }

@@ -2,7 +2,8 @@
 
 use crate::support::fr_mount::{Place, fr_mount};
 use crate::support::own_target::{OwnTarget, config};
-use crate::support::process::{program, run};
+use crate::support::process::{program, run, wait_until};
+use crate::support::scratched::Scratched;
 use crate::support::volume_group::{EXTENT, extent, make};
 use crate::support::{DiskFile, FrMount, Need, Report, skip_unless};
 use block::BlockSize;
@@ -10,6 +11,7 @@ use std::fs::{self, File};
 use std::io::Read;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 const LVM: Need = Need::Program("lvcreate", "lvm2");
 const LOSETUP: Need = Need::Program("losetup", "mount");
@@ -19,9 +21,9 @@ const STRIPE: u64 = 64 << 10;
 fn file_system(directory: &Path, bytes: u64, text: &str) -> PathBuf {
     let image = directory.join("file-system");
     let script = format!(
-        "rm -rf tree file-system; mkdir tree; printf %s '{text}' > tree/who; seq 100000 > tree/numbers
+        "rm -rf tree file-system; mkdir tree; printf %s '{text}' > tree/who; seq 50000 > tree/numbers
          truncate -s {bytes} file-system
-         mkfs.ext4 -q -L spanning -U 01234567-89ab-cdef-0123-456789abcdef -d tree file-system"
+         mkfs.ext4 -q -O ^has_journal -L spanning -U 01234567-89ab-cdef-0123-456789abcdef -d tree file-system"
     );
     let path_variable = format!("{}:/usr/sbin:/sbin", std::env::var("PATH").unwrap_or_default());
     run(program("sh").args(["-euc", &script]).env("PATH", path_variable).current_dir(directory));
@@ -217,6 +219,34 @@ fn every_kind_of_array_shows_the_files_that_its_kernel_showed() {
         assert_same_files(&mount.only_volume(), &corpus.join(format!("{name}.jsonl.zst")));
         mount.stop();
     }
+}
+
+#[test]
+fn a_block_that_one_leg_of_a_mirror_cannot_read_comes_from_the_other_and_that_is_told() {
+    /// What mdadm left in front of the data of the fixture's members.
+    const DATA: u64 = 128 << 10;
+    if !skip_unless(&[Need::Root, Need::Fuse, Need::MKFS]) {
+        return;
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let packed = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/md/raid1-12.img.zst");
+    let members = zstd::decode_all(File::open(packed).unwrap()).unwrap();
+    let image = fs::read(file_system(directory.path(), 1 << 20, "both of us")).unwrap();
+    let member = |(number, bytes): (usize, &[u8])| {
+        let path = directory.path().join(format!("leg{number}"));
+        fs::write(&path, bytes).unwrap();
+        File::options().write(true).open(&path).unwrap().write_all_at(&image, DATA).unwrap();
+        DiskFile::open(&path, BlockSize::B512)
+    };
+    let mut legs: Vec<_> = members.chunks(members.len() / 2).enumerate().map(member).collect();
+    let block = image.chunks(512).position(|block| block.starts_with(b"both of us")).unwrap() as u64 + DATA / 512;
+    legs[0] = Arc::new(Scratched { disk: Arc::clone(&legs[0]), block });
+    let target = OwnTarget::tls(config(legs));
+    let mount = FrMount::start(Place::new(), target.source());
+    assert_eq!(fs::read_to_string(mount.only_volume().join("who")).unwrap(), "both of us");
+    let told = || fr_mount(mount.place(), ["status"]).assert_ok().stdout().contains("disk 0 cannot be read everywhere");
+    wait_until("the session tells of the disk", told);
+    mount.stop();
 }
 
 #[test]

@@ -154,6 +154,42 @@ fn a_failed_read_is_told_to_its_readers_and_not_kept() {
     reader.join().unwrap().unwrap();
 }
 
+/// One block of it cannot be read.
+struct OneBadBlock(MemoryDisk, u64);
+
+impl Disk for OneBadBlock {
+    fn geometry(&self) -> Geometry {
+        Disk::geometry(&self.0)
+    }
+    fn submit(&self, blocks: BlockRange, done: Completion) {
+        if (blocks.first..blocks.end().unwrap()).contains(&self.1) {
+            return done(Err(ReadError::new(ReadErrorKind::Device, 0, 0)));
+        }
+        self.0.submit(blocks, done);
+    }
+}
+
+#[test]
+fn a_block_that_cannot_be_read_does_not_take_its_neighbours_with_it() {
+    let data = pattern(64 * 512);
+    let disk = Arc::new(OneBadBlock(MemoryDisk::new(data.clone(), BlockSize::B512), 11));
+    let disk = Cache::new(config(16)).attach(disk);
+    // Twice: what is remembered of a bad chunk answers the same.
+    for _ in 0..2 {
+        for (at, length) in
+            [(8 * 512, 3 * 512), (12 * 512, 4 * 512), (10 * 512 + 500, 12), (12 * 512, 1), (16 * 512, 4096)]
+        {
+            let mut buf = vec![0; length];
+            disk.read_exact_at(at as u64, &mut buf).unwrap();
+            assert_eq!(buf, data[at..at + length], "{at} {length}");
+        }
+        for (at, length) in [(11 * 512, 1), (10 * 512 + 511, 2), (0, 64 * 512)] {
+            let error = disk.read_exact_at(at, &mut vec![0; length]).unwrap_err();
+            assert_eq!((error.kind, error.offset, error.length), (ReadErrorKind::Device, at, length as u64));
+        }
+    }
+}
+
 #[test]
 fn a_short_answer_is_an_error() {
     let manual = ManualDisk::new(64);
@@ -162,8 +198,11 @@ fn a_short_answer_is_an_error() {
         let disk = disk;
         std::thread::spawn(move || disk.read_exact_at(0, &mut [0; 4]))
     };
-    until(|| manual.waiting() == 1);
-    manual.answer(|_| Ok(Bytes::from_static(&[0; 512])));
+    // Of the whole chunk, and then of the blocks that are wanted.
+    for answer in [Bytes::from_static(&[0; 512]), Bytes::from_static(&[0; 100])] {
+        until(|| manual.waiting() == 1);
+        manual.answer(|_| Ok(answer.clone()));
+    }
     assert_eq!(reader.join().unwrap().unwrap_err().kind, ReadErrorKind::Device);
 }
 

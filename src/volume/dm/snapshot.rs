@@ -94,6 +94,17 @@ impl Snapshot {
         Ok(Self { bytes, chunk: store.chunk, runs: joined(store.exceptions(bytes)?)? })
     }
 
+    /// Whether the store says that what the snapshot held is lost.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn is_lost(store: &dyn ReadAt) -> Result<bool, Error> {
+        let mut raw = [0; size_of::<RawHeader>()];
+        store.read_exact_at(0, &mut raw)?;
+        let header = RawHeader::read_from_bytes(&raw).map_err(|_| damaged("its header cannot be read"))?;
+        Ok(header.magic.get() == MAGIC && header.valid.get() == 0)
+    }
+
     /// How many chunks differ from the origin.
     #[must_use]
     pub fn exceptions(&self) -> u64 {

@@ -5,7 +5,6 @@ use super::health::{is_complete, of_pieces, of_redundant};
 use super::raid::Text;
 use crate::Health;
 use crate::map::{Copies, Layout, Mirror, Parity, Piece, Raid10, Rotation, Source};
-use block::ReadError;
 
 /// How images are put together.
 pub(super) enum Shape {
@@ -133,26 +132,4 @@ fn copies(raid10: Raid10, members: u64, chunk: u64, bytes: u64) -> Option<Copies
     let rows = bytes.checked_mul(raid10.near)?.div_ceil(members.max(1)).checked_next_multiple_of(chunk)?;
     let (stride, _) = raid10.stride_and_size(members, chunk, rows.checked_mul(raid10.far)?)?;
     Copies::new(raid10, members, chunk, stride, bytes)
-}
-
-/// A layout whose parity is right up to some byte of each member: behind that, nothing is computed from it.
-pub(super) struct Trusted {
-    pub(super) layout: Box<dyn Layout>,
-    pub(super) synced: u64,
-}
-
-impl Layout for Trusted {
-    fn size(&self) -> u64 {
-        self.layout.size()
-    }
-
-    fn piece(&self, offset: u64) -> Result<Piece, ReadError> {
-        let piece = self.layout.piece(offset)?;
-        let Source::Stripe(stripe) = &piece.source else { return Ok(piece) };
-        let Some(unit) = stripe.data.get(stripe.wanted) else { return Ok(piece) };
-        match self.synced.checked_sub(unit.place.offset) {
-            None | Some(0) => Ok(Piece { source: Source::Copies(vec![unit.place]), length: piece.length }),
-            Some(left) => Ok(Piece { length: piece.length.min(left), ..piece }),
-        }
-    }
 }

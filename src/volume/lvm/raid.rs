@@ -1,13 +1,13 @@
 //! RAID volumes: images with metadata of the `raid` target (`lib/raid/raid.c`; Linux, `drivers/md/dm-raid.c`).
 
 use super::build::{Builder, Built, Failure, Member, healths, size};
-use super::geometry::{Geometry, Shape, Trusted};
+use super::geometry::{Geometry, Shape};
 use super::health::of_redundant;
 use super::metadata::RaidImage;
-use super::reshape::{Halves, reshaped};
+use super::reshape::reshaped;
 use crate::Health;
 use crate::dm::raid::{Reshape, Superblock};
-use crate::map::{Excluded, Layout, Leg, Rotation, Striped};
+use crate::map::{Excluded, Halves, Layout, Leg, Rotation, Striped, Trusted};
 use block::{ReadAt, Slice};
 use std::sync::Arc;
 
@@ -156,7 +156,12 @@ impl Builder<'_> {
         let words = format!("{}{state}", geometry.words());
         let is_parity = matches!(geometry.shape, Shape::Parity(_));
         let Some(synced) = synced.filter(|_| is_parity) else { return self.mapped(layout, members, health, words) };
-        let built = self.mapped(Box::new(Trusted { layout, synced }), members, health, words);
+        let built = self.mapped(
+            Box::new(Trusted { size: layout.size(), layout, parity_up_to: synced }),
+            members,
+            health,
+            words,
+        );
         let notice = "its parity was not complete yet, and does not stand in for missing images where it was not";
         Built { notices: (health != Health::Whole).then(|| notice.to_owned()).into_iter().collect(), ..built }
     }

@@ -1,11 +1,11 @@
 //! Snapshots of the old kind: what was saved before it was overwritten lies in a volume of its own
 //! (`lib/snapshot/snapshot.c`).
 
-use super::build::{Builder, Built, Failure, healths};
+use super::build::{Builder, Built, Failure, Member, healths};
 use super::health::of_pieces;
 use super::metadata::{SegmentKind, VolumeGroup};
 use crate::dm::Snapshot as Store;
-use crate::map::Layout;
+use crate::map::{Layout, Linear, Place, Segment};
 use std::collections::HashMap;
 
 /// What a snapshot is of.
@@ -38,6 +38,9 @@ impl Builder<'_> {
             let missing = if origin.leg.data.is_none() { &origin } else { &store };
             return Err(format!("it is made of {}, which cannot be had", missing.leg.name).into());
         };
+        if snapshot.is_merging && Store::is_lost(data.as_ref()).map_err(|error| error.to_string())? {
+            return Ok(self.unmerged(origin, bytes));
+        }
         let layout = Store::open(data.as_ref(), bytes).map_err(|error| error.to_string())?;
         let name = self.group.logical.get(snapshot.origin).map_or("", |origin| origin.name.as_str());
         let words =
@@ -46,5 +49,14 @@ impl Builder<'_> {
         let members = vec![origin, store];
         let health = of_pieces(&healths(&members));
         Ok(self.mapped(Box::new(layout), members, health, words))
+    }
+    /// An origin whose snapshot was lost before all of it was merged: as Linux, it is shown as it is (`snapshot_merge_map`).
+    fn unmerged(&self, origin: Member, bytes: u64) -> Built {
+        let layout = Linear::new(vec![Segment::of(Place::default(), bytes)]);
+        let health = of_pieces(&healths(std::slice::from_ref(&origin)));
+        let built = self.mapped(Box::new(layout), vec![origin], health, "linear".to_owned());
+        let notice = "a snapshot was being merged into it and is lost (its space ran out, or it could not be written): \
+                      parts of the volume are as in the snapshot, the others as they were before";
+        Built { notices: vec![notice.to_owned()], ..built }
     }
 }

@@ -1,13 +1,12 @@
 //! An array, put together of its members.
 
-use super::containers::Used;
 use super::geometry::{Geometry, Level};
 use super::legs::{Legs, Side};
 use super::logs::Logs;
 use super::members::{Candidate, Members, Seat};
-use super::reshape::{self, Reshaped};
+use super::reshape;
 use super::superblock::{Reshape, Superblock};
-use crate::map::{Faults, Layout, Leg, Map, Source};
+use crate::map::{Faults, Layout, Leg, Map, Source, Trusted};
 use crate::{Error, Group, Health, Purpose, Volume, VolumeKind};
 use block::{BlockSize, MemoryDisk, ReadAt};
 use std::sync::Arc;
@@ -72,7 +71,7 @@ fn volume(
     let lacks_journal = superblock.extras.has_journal && replayed.is_none();
     let (mut said, is_parity_recovered) = (logs.notices, logs.is_parity_recovered);
     let layout: Box<dyn Layout> = match parity_known_to(superblock) {
-        Some(parity_up_to) => Box::new(Used { size: layout.size(), layout, parity_up_to }),
+        Some(parity_up_to) => Box::new(Trusted { size: layout.size(), layout, parity_up_to }),
         None => layout,
     };
     let kind = VolumeKind::Layout(geometry.description());
@@ -116,7 +115,7 @@ fn being_reshaped(members: &Members<'_>, reshape: Reshape, legs: &mut Legs<'_>) 
     let (before, mut all, health_before) = half(&superblock.geometry, Side::Before)?;
     let (after, mut more, health_after) = half(&reshape.geometry, Side::After)?;
     all.append(&mut more);
-    let layout = Reshaped::new(superblock, reshape, before, after)?;
+    let layout = reshape::halves(superblock, &reshape, before, after)?;
     Ok((Box::new(layout), all, health_before.max(health_after)))
 }
 

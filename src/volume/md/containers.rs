@@ -1,9 +1,9 @@
 //! What the arrays in containers of RAID firmware have in common, whoever wrote the metadata (Intel, DDF).
 
-use crate::map::{self, Excluded, Faults, Layout, Linear, Piece, Segment, Source};
+use crate::map::{self, Excluded, Faults, Layout, Linear, Segment, Trusted};
 use crate::md::geometry::{Geometry, Level};
 use crate::{Error, Health, Purpose, Volume, VolumeKind};
-use block::{BlockSize, ReadAt, ReadError, Slice};
+use block::{BlockSize, ReadAt, Slice};
 use sha1::{Digest, Sha1};
 use std::iter;
 use std::ops::Range;
@@ -62,7 +62,7 @@ impl Array {
         if size == 0 {
             return Err(Error::Damaged(format!("{} of no size", self.geometry.description())));
         }
-        Ok(Box::new(Used { layout, size, parity_up_to }))
+        Ok(Box::new(Trusted { layout, size, parity_up_to }))
     }
 
     /// How many of the groups that are copies of each other there are: a group for each member where none are.
@@ -141,32 +141,5 @@ impl Part {
             part = Arc::new(Excluded::not_rebuilt(part, iter::once(filled..u64::MAX).collect()));
         }
         Ok(part)
-    }
-}
-
-/// The part of a layout that is in use.
-pub(super) struct Used {
-    pub(super) layout: Box<dyn Layout>,
-    pub(super) size: u64,
-    /// Parity was made up to this byte of the members.
-    pub(super) parity_up_to: u64,
-}
-
-impl Layout for Used {
-    fn size(&self) -> u64 {
-        self.size
-    }
-
-    fn piece(&self, offset: u64) -> Result<Piece, ReadError> {
-        let mut piece = self.layout.piece(offset)?;
-        piece.length = piece.length.min(self.size.saturating_sub(offset));
-        if let Source::Stripe(stripe) = &mut piece.source {
-            let at = stripe.data.get(stripe.wanted).map_or(u64::MAX, |unit| unit.place.offset);
-            match self.parity_up_to.checked_sub(at).filter(|left| *left > 0) {
-                Some(left) => piece.length = piece.length.min(left),
-                None => (stripe.p, stripe.q) = (None, None),
-            }
-        }
-        Ok(piece)
     }
 }

@@ -5,68 +5,22 @@ use super::geometry::{Geometry, Level};
 use super::members::Seat;
 use super::superblock::{Reshape, Superblock};
 use crate::Error;
-use crate::map::{Layout, Piece, Place, Source};
-use block::ReadError;
+use crate::map::{Halves, Layout};
 
-/// An array in two parts.
-pub(super) struct Reshaped {
-    /// How it lay, over members `0..shift`.
+/// The array that `superblock` describes, of these two layouts of it.
+///
+/// # Errors
+/// When there is no such array.
+pub(super) fn halves(
+    superblock: &Superblock,
+    reshape: &Reshape,
     before: Box<dyn Layout>,
-    /// How it is to lie, over the members from `shift` on.
     after: Box<dyn Layout>,
-    shift: usize,
-    reshape: Reshape,
-    size: u64,
-}
-
-impl Reshaped {
-    /// The array that `superblock` describes, of these two layouts of it.
-    ///
-    /// # Errors
-    /// When there is no such array.
-    pub(super) fn new(
-        superblock: &Superblock,
-        reshape: Reshape,
-        before: Box<dyn Layout>,
-        after: Box<dyn Layout>,
-    ) -> Result<Self, Error> {
-        let size = size(&superblock.geometry, &reshape.geometry)?.min(before.size()).min(after.size());
-        let shift = usize::try_from(superblock.geometry.members).unwrap_or(usize::MAX);
-        Ok(Self { before, after, shift, reshape, size })
-    }
-
-    /// Whether the reshape has been here.
-    const fn is_done(&self, offset: u64) -> bool {
-        (offset < self.reshape.position) != self.reshape.is_backwards
-    }
-}
-
-impl Layout for Reshaped {
-    fn size(&self) -> u64 {
-        self.size
-    }
-
-    fn piece(&self, offset: u64) -> Result<Piece, ReadError> {
-        let (layout, shift) = if self.is_done(offset) { (&self.after, self.shift) } else { (&self.before, 0) };
-        let end = if offset < self.reshape.position { self.reshape.position.min(self.size) } else { self.size };
-        let mut piece = layout.piece(offset)?;
-        piece.length = piece.length.min(end.saturating_sub(offset));
-        shift_members(&mut piece.source, shift);
-        Ok(piece)
-    }
-}
-
-fn shift_members(source: &mut Source, by: usize) {
-    let shift = |place: &mut Place| place.member = place.member.saturating_add(by);
-    match source {
-        Source::Copies(places) => places.iter_mut().for_each(shift),
-        Source::Stripe(stripe) => {
-            stripe.data.iter_mut().for_each(|unit| shift(&mut unit.place));
-            stripe.p.iter_mut().for_each(shift);
-            stripe.q.iter_mut().for_each(shift);
-        }
-        Source::Zeros | Source::Lost(_) => {}
-    }
+) -> Result<Halves, Error> {
+    let size = size(&superblock.geometry, &reshape.geometry)?.min(before.size()).min(after.size());
+    let members_before = usize::try_from(superblock.geometry.members).unwrap_or(usize::MAX);
+    let (position, is_backwards) = (reshape.position, reshape.is_backwards);
+    Ok(Halves { before, after, members_before, position, is_backwards, readable: size, size })
 }
 
 /// The array is as large as that with fewer members until the reshape is done (`raid5_size`, `raid10_size`).
