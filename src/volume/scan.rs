@@ -426,3 +426,6 @@ fn in_partition(device: &Device, membership: &Membership, manager: usize) -> boo
     let covers = |volume: &Volume| membership.at.checked_sub(volume.start).is_some_and(|inside| inside < volume.bytes);
     group.volumes.iter().any(covers)
 }
+
+#[cfg(test)]
+mod tests;
