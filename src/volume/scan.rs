@@ -3,6 +3,8 @@
 mod clean;
 mod positions;
 
+pub use clean::text as printable;
+
 use crate::lvm::Lvm;
 use crate::map::Faults;
 use crate::md::{Ddf, Imsm, Md};

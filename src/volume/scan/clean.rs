@@ -2,8 +2,10 @@
 
 use crate::{Group, Purpose, Volume, VolumeKind};
 
-/// A text with a replacement character for every control and formatting character.
-pub(super) fn text(text: &str) -> String {
+/// A text with a replacement character for every control and formatting character, as such a text from a disk must not reach a
+/// terminal.
+#[must_use]
+pub fn text(text: &str) -> String {
     text.chars().map(|c| if steers(c) { char::REPLACEMENT_CHARACTER } else { c }).collect()
 }
 

@@ -1,6 +1,6 @@
 use super::*;
 use crate::packed::{directory, unpacked};
-use block::{BlockSize, MemoryDisk, ReadAt};
+use block::{BlockSize, MemoryDisk};
 use sha2::{Digest, Sha256};
 
 /// The members of a fixture's array, of `bytes` each.
