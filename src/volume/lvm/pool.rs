@@ -88,15 +88,20 @@ impl Builder<'_> {
         }
         let mut notices = Vec::new();
         if pool.transaction_id() != *transaction {
-            notices.push(format!(
-                "the metadata of {name} are of transaction {}, and those of the group of {transaction}: the one \
-                 does not know what was done last in the other",
-                pool.transaction_id()
-            ));
+            notices.push(other_time(name, pool.transaction_id(), *transaction));
         }
         if pool.needs_check() {
             notices.push(format!("the metadata of {name} say that they need a check (thin_check)"));
         }
         Ok(Opened { pool: Arc::new(pool), data, metadata, notices })
     }
+}
+
+/// What it means that a pool is not of the time of its group: LVM2 does not activate it.
+fn other_time(name: &str, pool: u64, group: u64) -> String {
+    format!(
+        "the metadata of {name} are of transaction {pool}, and those of the volume group expect {group}: they are of different \
+         times, and what is read here may be wrong or of another volume. Perhaps the disks are of different backups or \
+         recovery points; take all of them from one. LVM2 does not activate the pool"
+    )
 }

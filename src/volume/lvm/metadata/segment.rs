@@ -174,6 +174,12 @@ pub(super) fn read_all(section: &Section<'_>, names: &Names, limit: usize) -> Re
     Ok(segments)
 }
 
+/// The extents of all segments of a logical volume, as far as they say how many they have.
+pub(super) fn extents(section: &Section<'_>) -> u64 {
+    let count = |section: &Section<'_>| integer(section, "extent_count").unwrap_or(0);
+    section.sections().fold(0, |sum, (_, section)| sum.saturating_add(count(section)))
+}
+
 impl Segment {
     fn parse(section: &Section<'_>, names: &Names) -> Result<Self, String> {
         let (start, extents) = (integer(section, "start_extent")?, integer(section, "extent_count")?);

@@ -253,3 +253,75 @@ fn an_origin_whose_snapshot_was_lost_while_it_was_merged_is_shown_as_it_is() {
     assert!(merging.len() == lost.len() && merging != lost);
     assert!(notices.iter().any(|notice| notice.contains("is lost")), "{notices:?}");
 }
+
+fn case(name: &str) -> Case {
+    cases().into_iter().find(|case| text(&case.index, "name") == name).unwrap()
+}
+
+/// What a scan of some disks of a case knows of a volume of it.
+fn seen<'a>(scan: &'a Scan, lv: &str) -> &'a crate::Volume {
+    &scan.nodes.iter().find(|node| node.volume.name == lv && node.made_by.is_some()).unwrap().volume
+}
+
+#[test]
+fn an_image_that_was_split_off_is_a_volume_of_its_own_and_never_a_leg() {
+    let case = case("raid-converted");
+    let index = |name: &str| list(&case.index, "lvs").iter().find(|lv| lv["lv"] == name).unwrap();
+    let now = read(seen(&scan(&case.disks), "split").data.as_ref(), 0..262_144, 1 << 20).unwrap();
+    let mut alone = 0;
+    for number in 0..case.disks.len() {
+        let scan = scan(&case.disks[number..=number]);
+        let (raid, image) = (seen(&scan, "split"), seen(&scan, "split_rimage_2"));
+        for (at, sector) in sectors(raid.data.as_ref()) {
+            assert!(sector == now[at as usize..at as usize + SECTOR], "disk {number}, byte {at}");
+        }
+        if image.health != crate::Health::Whole {
+            continue;
+        }
+        alone += 1;
+        assert_eq!(image.purpose, Purpose::Data);
+        let was = read(image.data.as_ref(), 0..262_144, 1 << 20).unwrap();
+        assert!(digest(&was) == text(index("split_rimage_2"), "sha256") && was != now);
+        let Purpose::Refused(why) = &raid.purpose else { panic!("{:?}", raid.purpose) };
+        assert!(why.contains("image split_rimage_0: its physical volume") && why.contains("is missing"), "{why}");
+        assert!(why.contains("image split_rimage_2: it was split off"), "{why}");
+        assert_eq!((raid.bytes, raid.health), (262_144, crate::Health::Unreadable));
+    }
+    assert_eq!(alone, 1);
+}
+
+#[test]
+fn a_raid_without_an_image_says_which_and_why() {
+    let case = case("raid1");
+    let raids = list(&case.index, "lvs").iter().filter(|lv| lv["segtype"] == "raid1" && lv["visible"] == true);
+    let raids: Vec<_> = raids.map(|lv| text(lv, "lv")).collect();
+    let whole = scan(&case.disks);
+    let mut degraded = 0;
+    for name in raids {
+        assert!(seen(&whole, name).notices.is_empty(), "{name}: {:?}", seen(&whole, name).notices);
+        for without in 0..case.disks.len() {
+            let left = case.disks.iter().enumerate().filter(|(number, _)| *number != without);
+            let scan = scan(&left.map(|(_, disk)| disk.clone()).collect::<Vec<_>>());
+            let volume = seen(&scan, name);
+            if volume.health != crate::Health::Degraded {
+                continue;
+            }
+            degraded += 1;
+            let start = format!("image {name}_rimage_");
+            let is_told = |notice: &String| {
+                notice.starts_with(&start) && notice.contains("its physical volume") && notice.ends_with("is missing")
+            };
+            assert!(volume.notices.iter().any(is_told), "{name}: {:?}", volume.notices);
+            assert!(!volume.kind.to_string().contains("degraded"), "{}", volume.kind);
+        }
+    }
+    assert!(degraded > 0);
+}
+
+#[test]
+fn an_image_that_is_behind_is_named() {
+    let case = case("raid-stale");
+    let scan = scan(&case.disks);
+    let notices: Vec<_> = scan.nodes.iter().flat_map(|node| &node.volume.notices).collect();
+    assert!(notices.iter().any(|notice| notice.starts_with("image ") && notice.contains("out of date")), "{notices:?}");
+}

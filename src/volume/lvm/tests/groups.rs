@@ -1,6 +1,6 @@
 //! Groups that are damaged, incomplete, copied, or made of themselves.
 
-use super::made::{device, disk, group, id, logical, piece, sectors, write_area};
+use super::made::{PE_START, device, disk, group, id, logical, piece, sectors, write_area};
 use crate::lvm::Lvm;
 use crate::map::Faults;
 use crate::{Device, Error, Group, Health, MemberState, Purpose, Volume, VolumeManager, scan};
@@ -214,6 +214,48 @@ fn what_cannot_be_is_refused_by_name() {
         assert!(why(volume(&group, name)).contains(expected), "{name}: {}", why(volume(&group, name)));
     }
     assert_eq!(volume(&group, "fine").purpose, Purpose::Data);
+}
+
+#[test]
+fn a_volume_with_a_flag_that_is_not_known_is_refused_by_name() {
+    let text = group("vg", 1, &["a"], &logical("lv", &[(3, &piece("pv0", 0))]));
+    let changed = text.replace("\"VISIBLE\"]", "\"VISIBLE\", \"FROM_THE_FUTURE\"]");
+    assert_ne!(text, changed);
+    let group = assemble(&[device("disk 0", disk("a", Some(&changed)))]).unwrap();
+    let volume = volume(&group, "lv");
+    assert_eq!(why(volume), "its status has FROM_THE_FUTURE, which is not known here");
+    assert_eq!(volume.bytes, 3 * 512);
+}
+
+#[test]
+fn a_volume_whose_segments_are_damaged_keeps_its_size() {
+    let volumes = logical("lv", &[(2, &piece("pv0", 0)), (3, &piece("pv0", 9))]);
+    let group = single(&volumes.replacen("stripe_count = 1", "stripe_count = 2", 1));
+    let volume = volume(&group, "lv");
+    assert!(why(volume).contains("stripe_count is 2"));
+    assert_eq!((volume.bytes, sectors(volume.data.as_ref())), (5 * 512, vec![None; 5]));
+}
+
+#[test]
+fn a_snapshot_keeps_the_size_that_its_origin_had() {
+    let snapshot = "type = \"snapshot\"\nchunk_size = 8\norigin = \"origin\"\ncow_store = \"early\"";
+    let volumes = logical("origin", &[(5, &piece("pv0", 0))])
+        + &logical("early", &[(8, &piece("pv0", 20))])
+        + &logical("snapshot0", &[(2, snapshot)]);
+    let text = group("vg", 1, &["a"], &volumes);
+    let mut bytes = disk("a", Some(&text));
+    let store = |extent: usize| (PE_START as usize + extent) * 512;
+    // One that nothing was written to yet.
+    bytes[store(20)..store(28)].fill(0);
+    let group = assemble(&[device("disk 0", bytes)]).unwrap();
+    assert_eq!(volume(&group, "origin").bytes, 5 * 512);
+    assert_eq!(sectors(volume(&group, "early").data.as_ref()), [Some(('a', 0)), Some(('a', 1))]);
+    // Nothing that can be read: the same size.
+    let mut bytes = disk("a", Some(&text));
+    bytes[store(20)..store(28)].fill(7);
+    let group = assemble(&[device("disk 0", bytes)]).unwrap();
+    assert!(why_if_any(volume(&group, "early")).is_some());
+    assert_eq!(sectors(volume(&group, "early").data.as_ref()), [None, None]);
 }
 
 #[test]
