@@ -76,7 +76,7 @@ impl Builder<'_> {
         let pool = group.logical.get(number);
         let name = pool.map_or("", |pool| pool.name.as_str());
         let kind = pool.and_then(|pool| pool.segments.as_ref().ok()?.first()).map(|segment| &segment.kind);
-        let Some(SegmentKind::ThinPool { metadata, data, chunk, transaction }) = kind else {
+        let Some(SegmentKind::ThinPool { metadata, data, chunk, transaction, has_messages }) = kind else {
             return Err(format!("{name} is no thin pool").into());
         };
         let (data, metadata) = (self.logical_member(*data)?, self.logical_member(*metadata)?);
@@ -87,7 +87,10 @@ impl Builder<'_> {
             return Err(what.into());
         }
         let mut notices = Vec::new();
-        if pool.transaction_id() != *transaction {
+        if *has_messages && pool.transaction_id().checked_add(1) == Some(*transaction) {
+            // LVM2 makes up for it when it activates the pool (`_check_pool_transaction` of libdm).
+            notices.push(format!("a volume that was to be made or removed in {name} was not yet"));
+        } else if pool.transaction_id() != *transaction {
             notices.push(other_time(name, pool.transaction_id(), *transaction));
         }
         if pool.needs_check() {

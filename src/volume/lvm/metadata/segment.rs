@@ -82,6 +82,8 @@ pub(in crate::lvm) enum SegmentKind {
         /// In bytes.
         chunk: u64,
         transaction: u64,
+        /// Whether changes of the pool are written down that may not be made yet.
+        has_messages: bool,
     },
     /// A volume that takes its space from a pool.
     Thin(Thin),
@@ -247,6 +249,7 @@ impl Reader<'_> {
                 data: self.logical("pool")?,
                 chunk: self.sectors("chunk_size")?,
                 transaction: integer(self.section, "transaction_id")?,
+                has_messages: self.section.sections().any(|(name, _)| name.starts_with("message")),
             },
             "thin" => SegmentKind::Thin(Thin {
                 pool: self.logical("thin_pool")?,

@@ -1,6 +1,7 @@
 //! Volume groups that LVM2 and a Linux kernel made, with what that kernel read of them: with all disks, and with every
 //! combination of missing ones.
 
+use crate::lvm::crc::checksum;
 use crate::packed::{directory, unpacked};
 use crate::{Device, Node, Purpose, Scan, scan};
 use block::{BlockSize, MemoryDisk, ReadAt, ReadErrorKind};
@@ -324,4 +325,52 @@ fn an_image_that_is_behind_is_named() {
     let scan = scan(&case.disks);
     let notices: Vec<_> = scan.nodes.iter().flat_map(|node| &node.volume.notices).collect();
     assert!(notices.iter().any(|notice| notice.starts_with("image ") && notice.contains("out of date")), "{notices:?}");
+}
+
+/// Changes the text of the metadata area at byte 4096 of a disk, and makes its checksums right again.
+fn change_text(disk: &Device, change: impl Fn(&str) -> String) -> Device {
+    const AREA: usize = 4096;
+    let mut bytes = vec![0; disk.data.size() as usize];
+    disk.data.read_exact_at(0, &mut bytes).unwrap();
+    let number = |at: usize| u64::from_le_bytes(bytes[AREA + at..AREA + at + 8].try_into().unwrap()) as usize;
+    let (start, length) = (AREA + number(40), number(48));
+    let old = String::from_utf8(bytes[start..start + length].to_vec()).unwrap();
+    let new = change(&old);
+    assert!(new != old && new.len() == old.len());
+    bytes[start..start + length].copy_from_slice(new.as_bytes());
+    let sum = checksum(&[new.as_bytes()]).to_le_bytes();
+    bytes[AREA + 56..AREA + 60].copy_from_slice(&sum);
+    let sum = checksum(&[&bytes[AREA + 4..AREA + 512]]).to_le_bytes();
+    bytes[AREA..AREA + 4].copy_from_slice(&sum);
+    Device { data: Arc::new(MemoryDisk::new(bytes, BlockSize::B512)), ..disk.clone() }
+}
+
+#[test]
+fn a_thin_pool_of_another_time_than_its_group_is_told() {
+    let case = case("thin");
+    let changed = |change: &dyn Fn(&str) -> String| -> Vec<String> {
+        let disks: Vec<_> = case.disks.iter().map(|disk| change_text(disk, change)).collect();
+        let scan = scan(&disks);
+        let thin = scan.nodes.iter().filter(|node| node.volume.kind.to_string() == "thin");
+        thin.map(|node| node.volume.notices.concat()).collect()
+    };
+    let told = changed(&|text| text.replace("transaction_id = ", "transaction_id =9"));
+    assert!(!told.is_empty() && told.iter().all(|notice| notice.contains("they are of different times")), "{told:?}");
+    // One change that was written down, and not made yet, is no difference.
+    let next = |text: &str| {
+        let mut text = text.to_owned();
+        for at in text.match_indices("type = \"thin-pool\"").map(|(at, _)| at).collect::<Vec<_>>() {
+            let key = "transaction_id = ";
+            let digit = at + text[at..].find(key).unwrap() + key.len();
+            let end = digit + text[digit..].find('\n').unwrap();
+            let next = text[digit..end].parse::<u64>().unwrap() + 1;
+            text.replace_range(digit..end, &next.to_string());
+        }
+        text
+    };
+    let ahead = changed(&next);
+    assert!(ahead.iter().all(|notice| notice.contains("they are of different times")), "{ahead:?}");
+    let pending = changed(&|text| next(text).replace("discards = \"passdown\"", "message1 {create=\"a\"}"));
+    assert!(pending.iter().all(|notice| notice.contains("was not yet")), "{pending:?}");
+    assert!(changed(&|text| text.replace(" = ", "\t= ")).iter().all(String::is_empty));
 }

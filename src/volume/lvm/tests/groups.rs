@@ -136,6 +136,19 @@ fn copies_of_a_group_are_told_apart_or_refused() {
 }
 
 #[test]
+fn copies_come_in_the_order_of_versions_and_of_disks() {
+    let pair = |disk_name: &str, which: &str, seqno| {
+        device(disk_name, disk(which, Some(&group("two", seqno, &["a", "b"], ""))))
+    };
+    let members = |devices: &[Device]| -> Vec<_> { sets(devices).into_iter().map(|(_, members, _)| members).collect() };
+    let by_time = [pair("disk 0", "a", 10), pair("disk 1", "b", 10), pair("disk 2", "a", 9), pair("disk 3", "b", 9)];
+    assert_eq!(members(&by_time), [[2, 3], [0, 1]]);
+    let names = ["disk 2 partition 1", "disk 2 partition 2", "disk 10 partition 1", "disk 10 partition 2"];
+    let by_disk: Vec<_> = names.iter().zip(["a", "b", "a", "b"]).map(|(name, which)| pair(name, which, 1)).collect();
+    assert_eq!(members(&by_disk), [[0, 1], [2, 3]]);
+}
+
+#[test]
 fn groups_of_one_name_are_two() {
     let text = |uuid: &str, which: &str| {
         group("vg", 1, &[which], &logical("lv", &[(1, &piece("pv0", 0))])).replacen(&id("vg"), &id(uuid), 1)
