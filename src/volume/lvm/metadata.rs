@@ -24,6 +24,8 @@ pub(super) struct VolumeGroup {
     pub(super) id: Id,
     /// Counts the changes; the highest is the newest.
     pub(super) seqno: u64,
+    /// When the text was written, in seconds since 1970 by the clock of who did.
+    pub(super) written: Option<u64>,
     /// The size of an extent in bytes.
     pub(super) extent: u64,
     pub(super) physical: Vec<Physical>,
@@ -81,7 +83,8 @@ impl VolumeGroup {
             Err(what) => return Err(what),
         }
         let (name, section) = root.sections().next().ok_or_else(|| "there is no volume group in it".to_owned())?;
-        Self::from_section(name, section).map_err(|what| format!("volume group {name}: {what}"))
+        let group = Self::from_section(name, section).map_err(|what| format!("volume group {name}: {what}"))?;
+        Ok(Self { written: integer(&root, "creation_time").ok(), ..group })
     }
 
     fn from_section(name: &str, section: &Section<'_>) -> Result<Self, String> {
@@ -96,6 +99,7 @@ impl VolumeGroup {
             name: name.to_owned(),
             id,
             seqno: integer(section, "seqno")?,
+            written: None,
             extent,
             physical: Vec::new(),
             logical: Vec::new(),

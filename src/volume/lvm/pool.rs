@@ -103,8 +103,8 @@ impl Builder<'_> {
 /// What it means that a pool is not of the time of its group: LVM2 does not activate it.
 fn other_time(name: &str, pool: u64, group: u64) -> String {
     format!(
-        "the metadata of {name} are of transaction {pool}, and those of the volume group expect {group}: they are of different \
-         times, and what is read here may be wrong or of another volume. Perhaps the disks are of different backups or \
-         recovery points; take all of them from one. LVM2 does not activate the pool"
+        "the metadata of {name} are of transaction {pool}, and those of the volume group expect {group}: they are of \
+         different times, and what is read here may be wrong or of another volume. Perhaps the disks are of different \
+         backups or recovery points; take all of them from one. LVM2 does not activate the pool"
     )
 }

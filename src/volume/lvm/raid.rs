@@ -228,8 +228,8 @@ impl Builder<'_> {
         notices
     }
 
-    /// Whether LVM2 has taken an image out of its RAID for a time (`lvconvert --splitmirrors --trackchanges`): it shows what was
-    /// then (`_raid_target` of `lib/activate/dev_manager.c` gives the kernel `- -` for it).
+    /// Whether LVM2 has taken an image out of its RAID for a time (`lvconvert --splitmirrors --trackchanges`): it shows
+    /// what was then (`_raid_target` of `lib/activate/dev_manager.c` gives the kernel `- -` for it).
     fn is_apart(&self, image: usize) -> bool {
         self.group.logical.get(image).is_some_and(|volume| volume.is_visible || !volume.is_writable)
     }

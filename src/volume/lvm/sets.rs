@@ -87,8 +87,8 @@ fn split(group: &VolumeGroup, members: &[&Member]) -> Vec<Set> {
     parts.into_iter().map(part).collect()
 }
 
-/// The members by something of each, when that leaves no copies in any part, and each part with a description. Parts are in the
-/// order of versions, or of disks.
+/// The members by something of each, when that leaves no copies in any part, and each part with a description. Parts are
+/// in the order of versions, or of disks.
 fn apart<'a, T: Ord + Clone>(
     members: &[&'a Member],
     of: impl Fn(&Member) -> Option<T>,

@@ -149,6 +149,22 @@ fn copies_come_in_the_order_of_versions_and_of_disks() {
 }
 
 #[test]
+fn copies_of_a_group_say_which_they_are() {
+    let copy = |seqno: u64, time: &str| {
+        let text = group("vg", seqno, &["a"], "") + time;
+        device("", disk("a", Some(&text)))
+    };
+    let scan = scan(&[copy(9, "creation_time = 1700000000\n"), copy(10, ""), device("", disk("b", None))]);
+    let notices: Vec<_> = scan.groups.iter().flat_map(|group| &group.notices).filter(|it| it.contains("cop")).collect();
+    let expected = [
+        "there are 2 copies of it: this one is of disk 0, version 9, written 2023-11-14 22:13 UTC",
+        "there are 2 copies of it: this one is of disk 1, version 10",
+    ];
+    assert_eq!(notices, expected);
+    assert!(expected.iter().all(|notice| scan.notices.contains(&format!("vg: {notice}"))), "{:?}", scan.notices);
+}
+
+#[test]
 fn groups_of_one_name_are_two() {
     let text = |uuid: &str, which: &str| {
         group("vg", 1, &[which], &logical("lv", &[(1, &piece("pv0", 0))])).replacen(&id("vg"), &id(uuid), 1)
