@@ -229,7 +229,7 @@ impl Builder<'_> {
     }
 
     /// Whether LVM2 has taken an image out of its RAID for a time (`lvconvert --splitmirrors --trackchanges`): it shows
-    /// what was then (`_raid_target` of `lib/activate/dev_manager.c` gives the kernel `- -` for it).
+    /// what was then (`add_areas_line` of `lib/activate/dev_manager.c` gives the kernel `- -` for it).
     fn is_apart(&self, image: usize) -> bool {
         self.group.logical.get(image).is_some_and(|volume| volume.is_visible || !volume.is_writable)
     }
