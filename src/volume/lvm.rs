@@ -13,6 +13,7 @@ mod area;
 mod build;
 mod cache;
 mod crc;
+mod date;
 mod geometry;
 mod group;
 mod health;
@@ -43,6 +44,13 @@ impl VolumeManager for Lvm {
         let member = member::Reader::default().read(device, label);
         let set = member.group.map_or_else(String::new, |group| group.id.to_string());
         Ok(Some(Membership { set, at }))
+    }
+
+    fn version(&self, members: &[&Device]) -> Option<String> {
+        let members = member::read_all(members);
+        let group = sets::newest(&members.iter().collect::<Vec<_>>())?;
+        let written = group.written.and_then(date::date).map_or_else(String::new, |date| format!(", written {date}"));
+        Some(format!("version {}{written}", group.seqno))
     }
 
     fn sets(&self, members: &[&Device]) -> Vec<Set> {

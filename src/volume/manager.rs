@@ -144,6 +144,12 @@ pub trait VolumeManager: Send + Sync {
     /// Sorts all devices that belong to this manager into sets. It is asked again when more devices were found.
     fn sets(&self, members: &[&Device]) -> Vec<Set>;
 
+    /// Of which time the members of one set describe their group, in words: what copies of a group are told from one
+    /// another by. `None` where nothing says.
+    fn version(&self, _members: &[&Device]) -> Option<String> {
+        None
+    }
+
     /// What the members of one set make up. What is damaged or missing is left out and told in a notice; the rest stays
     /// usable. Errors of single members go to `faults` when it is read.
     ///

@@ -373,7 +373,35 @@ impl<'a> Scanner<'a> {
     }
 
     /// Tells of members of which nothing came.
+    /// Says of groups that are there more than once which one is which.
+    fn tell_copies(&mut self) {
+        let same = |one: &Group, other: &Group| one.kind == other.kind && one.uuid == other.uuid;
+        let mut told = Vec::new();
+        for (number, group) in self.scan.groups.iter().enumerate().filter(|(_, group)| group.uuid.is_some()) {
+            let count = self.scan.groups.iter().filter(|other| same(group, other)).count();
+            let devices = group.members.iter().filter_map(|member| self.scan.nodes.get(member.device?));
+            let devices: Vec<_> = devices.map(|node| (node.claimed_by, &node.device)).collect();
+            let manager = devices
+                .first()
+                .and_then(|(claimed, _)| MANAGERS.iter().find(|manager| *claimed == Some(manager.name())));
+            let (Some(manager), 2..) = (manager, count) else { continue };
+            let devices: Vec<_> = devices.iter().map(|(_, device)| *device).collect();
+            let names: Vec<_> = devices.iter().map(|device| device.name.as_str()).collect();
+            let version = manager.version(&devices).map_or_else(String::new, |version| format!(", {version}"));
+            told.push((
+                number,
+                format!("there are {count} copies of it: this one is of {}{version}", names.join(", ")),
+            ));
+        }
+        for (number, notice) in told {
+            let Some(group) = self.scan.groups.get_mut(number) else { continue };
+            self.scan.notices.push(format!("{}: {notice}", group.name.as_deref().unwrap_or_default()));
+            group.notices.push(notice);
+        }
+    }
+
     fn finish(mut self) -> Scan {
+        self.tell_copies();
         self.scan.give_positions();
         for (number, node) in self.scan.nodes.iter().enumerate() {
             let Some(manager) = node.claimed_by.filter(|_| node.member_of.is_none() && !self.told.contains(&number))

@@ -111,9 +111,11 @@ impl<'a> Builder<'a> {
             Ok(built) => return built,
             Err(failure) => failure,
         };
-        // A snapshot is as large as what it is of.
-        let sized = self.snapshots.get(&number).map_or(number, |snapshot| snapshot.origin);
-        let extents = self.group.logical.get(sized).map_or(0, Logical::extents);
+        // A snapshot is as large as what it is of was.
+        let extents = match self.snapshots.get(&number) {
+            Some(snapshot) if !snapshot.is_merging => snapshot.extents,
+            _ => self.group.logical.get(number).map_or(0, |logical| logical.extents),
+        };
         let bytes = self.group.bytes(extents).unwrap_or(0);
         let kinds = self.group.logical.get(number).and_then(|volume| volume.segments.as_ref().ok());
         let words = kinds.into_iter().flatten().next().map_or("unknown", |segment| segment.kind.word());
@@ -159,8 +161,8 @@ impl<'a> Builder<'a> {
 
     fn logical(&mut self, logical: &Logical) -> Result<Built, Failure> {
         let segments = logical.segments.as_ref().map_err(|why| Failure::from(why.clone()))?;
-        if self.group.bytes(logical.extents()).is_none() {
-            return Err(format!("{} extents are an absurd size", logical.extents()).into());
+        if self.group.bytes(logical.extents).is_none() {
+            return Err(format!("{} extents are an absurd size", logical.extents).into());
         }
         if let [LvmSegment { kind, extents, .. }] = segments.as_slice()
             && !kind.is_plain()
@@ -254,6 +256,26 @@ impl<'a> Builder<'a> {
         }
     }
 
+    /// Physical volumes that a volume lies on, and that are not there.
+    pub(super) fn missing_disks(&self, number: usize) -> Vec<&str> {
+        let mut missing: Vec<&str> = Vec::new();
+        let Some(Ok(segments)) = self.group.logical.get(number).map(|logical| &logical.segments) else {
+            return missing;
+        };
+        let parts = segments.iter().flat_map(|segment| match &segment.kind {
+            SegmentKind::Striped { parts, .. } | SegmentKind::Mirror { parts, .. } => parts.as_slice(),
+            _ => &[],
+        });
+        for part in parts {
+            let PartOf::Physical(disk) = part.of else { continue };
+            let Some(disk) = self.disks.get(disk).filter(|disk| disk.data.is_none()) else { continue };
+            if !missing.contains(&disk.name.as_str()) {
+                missing.push(&disk.name);
+            }
+        }
+        missing
+    }
+
     pub(super) fn mapped(&self, layout: Box<dyn Layout>, members: Vec<Member>, health: Health, words: String) -> Built {
         let is_stale = members.iter().any(|member| member.is_stale);
         let legs = members.into_iter().map(|member| member.leg).collect();
@@ -317,7 +339,7 @@ impl<'a> Builder<'a> {
             }
             PartOf::Logical(number) => {
                 let member = self.logical_member(number)?;
-                let has = self.group.logical.get(number).map_or(0, Logical::extents);
+                let has = self.group.logical.get(number).map_or(0, |logical| logical.extents);
                 if !fits(has) {
                     return Err(outside(has, &member.leg.name));
                 }

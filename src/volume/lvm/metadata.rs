@@ -24,6 +24,8 @@ pub(super) struct VolumeGroup {
     pub(super) id: Id,
     /// Counts the changes; the highest is the newest.
     pub(super) seqno: u64,
+    /// When the text was written, in seconds since 1970 by the clock of who did.
+    pub(super) written: Option<u64>,
     /// The size of an extent in bytes.
     pub(super) extent: u64,
     pub(super) physical: Vec<Physical>,
@@ -53,10 +55,14 @@ pub(super) struct Logical {
     pub(super) id: Option<Id>,
     /// Whether users see it as a device.
     pub(super) is_visible: bool,
+    /// Whether it may be written; an image that may not is none of its RAID for a time.
+    pub(super) is_writable: bool,
     /// Whether it holds nothing that its RAID could use, as that is to fill it anew.
     pub(super) is_to_be_rebuilt: bool,
     /// Whether its RAID may write it later than others, and reads it last.
     pub(super) is_write_mostly: bool,
+    /// How many extents it has, also where nothing can be made of its segments.
+    pub(super) extents: u64,
     /// Its segments in their order, without gaps; or why nothing can be made of it.
     pub(super) segments: Result<Vec<Segment>, String>,
 }
@@ -77,7 +83,8 @@ impl VolumeGroup {
             Err(what) => return Err(what),
         }
         let (name, section) = root.sections().next().ok_or_else(|| "there is no volume group in it".to_owned())?;
-        Self::from_section(name, section).map_err(|what| format!("volume group {name}: {what}"))
+        let group = Self::from_section(name, section).map_err(|what| format!("volume group {name}: {what}"))?;
+        Ok(Self { written: integer(&root, "creation_time").ok(), ..group })
     }
 
     fn from_section(name: &str, section: &Section<'_>) -> Result<Self, String> {
@@ -92,6 +99,7 @@ impl VolumeGroup {
             name: name.to_owned(),
             id,
             seqno: integer(section, "seqno")?,
+            written: None,
             extent,
             physical: Vec::new(),
             logical: Vec::new(),
@@ -137,15 +145,17 @@ impl VolumeGroup {
             let segments = segment::read_all(section, names, segments_left);
             let count = segments.as_ref().map_or(0, Vec::len);
             segments_left = segments_left.saturating_sub(count);
-            let flags = flags(section, "status", segment::KNOWN_STATUS);
-            let has = |name: &str| flags.iter().flatten().any(|flag| flag == name);
+            let words = words(section, "status");
+            let has = |name: &str| words.iter().any(|flag| flag == name);
             self.logical.push(Logical {
                 name: name.to_owned(),
                 id: identity(section).ok(),
                 is_visible: has("VISIBLE"),
+                is_writable: has("WRITE"),
                 is_to_be_rebuilt: has("REBUILD"),
                 is_write_mostly: has("WRITEMOSTLY"),
-                segments: flags.and(segments),
+                extents: segment::extents(section),
+                segments: flags(section, "status", segment::KNOWN_STATUS).and(segments),
             });
         }
         Ok(())
@@ -181,14 +191,6 @@ impl Physical {
             // Older versions wrote it among the status flags.
             is_missing: is_missing("status")? || words(section, "flags").iter().any(|flag| flag == "MISSING"),
         })
-    }
-}
-
-impl Logical {
-    /// How many extents it has.
-    pub(super) fn extents(&self) -> u64 {
-        let segments = self.segments.as_deref().unwrap_or_default();
-        segments.last().map_or(0, |last| last.start.saturating_add(last.extents))
     }
 }
 

@@ -76,7 +76,7 @@ impl Builder<'_> {
         let pool = group.logical.get(number);
         let name = pool.map_or("", |pool| pool.name.as_str());
         let kind = pool.and_then(|pool| pool.segments.as_ref().ok()?.first()).map(|segment| &segment.kind);
-        let Some(SegmentKind::ThinPool { metadata, data, chunk, transaction }) = kind else {
+        let Some(SegmentKind::ThinPool { metadata, data, chunk, transaction, has_messages }) = kind else {
             return Err(format!("{name} is no thin pool").into());
         };
         let (data, metadata) = (self.logical_member(*data)?, self.logical_member(*metadata)?);
@@ -87,16 +87,24 @@ impl Builder<'_> {
             return Err(what.into());
         }
         let mut notices = Vec::new();
-        if pool.transaction_id() != *transaction {
-            notices.push(format!(
-                "the metadata of {name} are of transaction {}, and those of the group of {transaction}: the one \
-                 does not know what was done last in the other",
-                pool.transaction_id()
-            ));
+        if *has_messages && pool.transaction_id().checked_add(1) == Some(*transaction) {
+            // LVM2 makes up for it when it activates the pool (`_check_pool_transaction` of libdm).
+            notices.push(format!("a volume that was to be made or removed in {name} was not yet"));
+        } else if pool.transaction_id() != *transaction {
+            notices.push(other_time(name, pool.transaction_id(), *transaction));
         }
         if pool.needs_check() {
             notices.push(format!("the metadata of {name} say that they need a check (thin_check)"));
         }
         Ok(Opened { pool: Arc::new(pool), data, metadata, notices })
     }
+}
+
+/// What it means that a pool is not of the time of its group: LVM2 does not activate it.
+fn other_time(name: &str, pool: u64, group: u64) -> String {
+    format!(
+        "the metadata of {name} are of transaction {pool}, and those of the volume group expect {group}: they are of \
+         different times, and what is read here may be wrong or of another volume. Perhaps the disks are of different \
+         backups or recovery points; take all of them from one. LVM2 does not activate the pool"
+    )
 }

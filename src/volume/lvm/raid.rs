@@ -2,7 +2,7 @@
 
 use super::build::{Builder, Built, Failure, Member, healths, size};
 use super::geometry::{Geometry, Shape};
-use super::health::of_redundant;
+use super::health::{is_complete, of_redundant};
 use super::metadata::RaidImage;
 use super::reshape::reshaped;
 use crate::Health;
@@ -30,6 +30,8 @@ enum Knowledge {
     Lost(String),
     /// It is new: nothing was written to it yet.
     New,
+    /// Its image was split off, and nothing that it says is of the others any more.
+    Apart,
     Superblock(Superblock),
 }
 
@@ -76,18 +78,36 @@ impl Builder<'_> {
         }
         let newest = newest(&known).cloned();
         let states = self.states(text, &known, newest.as_ref());
+        let notices = self.why_not(text, &images, &states);
+        let is_usable =
+            |(image, state): (&Member, &Result<State, String>)| image.health != Health::Unreadable && state.is_ok();
+        if !images.iter().zip(&states).any(is_usable) {
+            return Err(format!("none of its images can be read: {}", notices.join("; ")).into());
+        }
+        let built = self.of_images(text, newest, images, &states)?;
+        let notices = built.notices.iter().cloned().chain(notices).collect();
+        Ok(Built { notices, ..built })
+    }
+
+    fn of_images(
+        &self,
+        text: &Text<'_>,
+        newest: Option<Superblock>,
+        images: Vec<Member>,
+        states: &[Result<State, String>],
+    ) -> Result<Built, Failure> {
         match newest {
             // A set that was never started is not in sync.
-            None => self.at_rest(text, &Geometry::of_text(text)?, (images, &states), Some(0)),
+            None => self.at_rest(text, &Geometry::of_text(text)?, (images, states), Some(0)),
             Some(Superblock { reshape: Some(reshape), ref level, ref layout, chunk, synced, .. }) => {
                 let after = Geometry::new(reshape.level, reshape.layout, reshape.chunk, text.images.len())?;
                 let before = Geometry::new(*level, *layout, chunk, text.images.len())?;
-                self.being_reshaped(text, (before, after, &reshape), (images, &states), synced)
+                self.being_reshaped(text, (before, after, &reshape), (images, states), synced)
             }
             Some(newest) => {
                 let geometry = Geometry::new(newest.level, newest.layout, newest.chunk, text.images.len())?;
                 geometry.check(text, newest.devices)?;
-                self.at_rest(text, &geometry, (images, &states), newest.synced)
+                self.at_rest(text, &geometry, (images, states), newest.synced)
             }
         }
     }
@@ -152,8 +172,7 @@ impl Builder<'_> {
         (members, health): (Vec<Member>, Health),
         synced: Option<u64>,
     ) -> Built {
-        let state = if health == Health::Degraded { ", degraded" } else { "" };
-        let words = format!("{}{state}", geometry.words());
+        let words = geometry.words();
         let is_parity = matches!(geometry.shape, Shape::Parity(_));
         let Some(synced) = synced.filter(|_| is_parity) else { return self.mapped(layout, members, health, words) };
         let built = self.mapped(
@@ -170,9 +189,10 @@ impl Builder<'_> {
         let is_some_lost = known.iter().any(|known| matches!(known, Knowledge::Lost(_)));
         let state = |(known, image): (&Knowledge, &RaidImage)| {
             if self.group.logical.get(image.data).is_some_and(|volume| volume.is_to_be_rebuilt) {
-                return Err("to be rebuilt".to_owned());
+                return Err("it is to be rebuilt".to_owned());
             }
             match newest {
+                None if matches!(known, Knowledge::Apart) => Err(APART.to_owned()),
                 Some(newest) => known.state(newest),
                 None if is_some_lost => Err("nothing says whether it was filled".to_owned()),
                 None => Ok(State::default()),
@@ -185,7 +205,39 @@ impl Builder<'_> {
         self.group.logical.get(volume).is_some_and(|volume| volume.is_write_mostly)
     }
 
+    /// Why images are not read, or not all of them.
+    fn why_not(&self, text: &Text<'_>, images: &[Member], states: &[Result<State, String>]) -> Vec<String> {
+        let mut notices = Vec::new();
+        for ((image, member), state) in text.images.iter().zip(images).zip(states) {
+            let Some(logical) = self.group.logical.get(image.data) else { continue };
+            let missing = self.missing_disks(image.data);
+            let why = match state {
+                _ if !missing.is_empty() => format!("its {} is missing", missing.join(", and its ")),
+                _ if member.leg.data.is_none() => format!("{} cannot be had", member.leg.name),
+                Err(why) => why.clone(),
+                _ if !is_complete(member.health) => "not all of it can be read".to_owned(),
+                Ok(State { rebuilt: Some(rebuilt), .. })
+                    if member.leg.data.as_ref().is_some_and(|data| *rebuilt < data.size()) =>
+                {
+                    format!("it was rebuilt up to byte {rebuilt} only")
+                }
+                Ok(_) => continue,
+            };
+            notices.push(format!("image {}: {why}", logical.name));
+        }
+        notices
+    }
+
+    /// Whether LVM2 has taken an image out of its RAID for a time (`lvconvert --splitmirrors --trackchanges`): it shows
+    /// what was then (`add_areas_line` of `lib/activate/dev_manager.c` gives the kernel `- -` for it).
+    fn is_apart(&self, image: usize) -> bool {
+        self.group.logical.get(image).is_some_and(|volume| volume.is_visible || !volume.is_writable)
+    }
+
     fn knowledge(&mut self, image: RaidImage) -> Result<Knowledge, Failure> {
+        if self.is_apart(image.data) {
+            return Ok(Knowledge::Apart);
+        }
         let Some(metadata) = image.metadata else { return Ok(Knowledge::None) };
         let member = self.logical_member(metadata)?;
         let Some(data) = &member.leg.data else { return Ok(Knowledge::Lost("it is missing".to_owned())) };
@@ -198,11 +250,14 @@ impl Builder<'_> {
     }
 }
 
+/// Why an image that is a volume of its own is not read as one of its RAID.
+const APART: &str = "it was split off (lvconvert --splitmirrors --trackchanges), and shows what was then";
+
 /// The superblock that was written last.
 fn newest(known: &[Knowledge]) -> Option<&Superblock> {
     let superblocks = known.iter().filter_map(|known| match known {
         Knowledge::Superblock(superblock) => Some(superblock),
-        Knowledge::None | Knowledge::Lost(_) | Knowledge::New => None,
+        Knowledge::None | Knowledge::Lost(_) | Knowledge::New | Knowledge::Apart => None,
     });
     // Of those that are as new the kernel takes the first.
     superblocks.reduce(|newest, other| if other.events > newest.events { other } else { newest })
@@ -213,14 +268,18 @@ impl Knowledge {
     fn state(&self, newest: &Superblock) -> Result<State, String> {
         let superblock = match self {
             Self::Superblock(superblock) => superblock,
-            Self::None => return Err("without metadata".to_owned()),
-            Self::New => return Err("not filled yet".to_owned()),
+            Self::None => return Err("it has no metadata, and others have".to_owned()),
+            Self::New => return Err("it was not filled yet".to_owned()),
+            Self::Apart => return Err(APART.to_owned()),
             Self::Lost(why) => return Err(format!("its metadata cannot be read: {why}")),
         };
         // Superblocks are written one after another: one of the last round may be missing where the power was cut.
-        let is_behind = superblock.events.saturating_add(1) < newest.events;
-        if newest.has_failed(superblock.position) || is_behind {
-            return Err("out of date".to_owned());
+        if superblock.events.saturating_add(1) < newest.events {
+            let (own, newest) = (superblock.events, newest.events);
+            return Err(format!("it is out of date: behind in events, of which it has {own}, and others {newest}"));
+        }
+        if newest.has_failed(superblock.position) {
+            return Err("it is out of date: it failed, and others went on without it".to_owned());
         }
         let new_data_offset = superblock.reshape.as_ref().map_or(superblock.data_offset, |reshape| reshape.data_offset);
         Ok(State { data_offset: superblock.data_offset, new_data_offset, rebuilt: superblock.rebuilt })

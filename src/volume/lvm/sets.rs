@@ -64,13 +64,20 @@ fn split(group: &VolumeGroup, members: &[&Member]) -> Vec<Set> {
     if copies(members).is_empty() {
         return vec![set(&group.id.to_string(), group, members)];
     }
-    let by_time = apart(members, |member| member.group.as_ref().map(|group| format!("version {}", group.seqno)));
+    let by_time = apart(members, |member| Some(member.group.as_ref()?.seqno));
+    let by_time = by_time.map(|parts| parts.into_iter().map(|(seqno, members)| (format!("version {seqno}"), members)));
     let by_disk = || {
         let disk = |member: &Member| member.name.split(" partition ").next().map(str::to_owned);
         // Nothing says that disks hold what was there at one time, unless each of them holds everything.
-        apart(members, disk).filter(|parts| parts.values().all(|members| set("", group, members).complete))
+        let mut parts = apart(members, disk)?;
+        parts.sort_by_key(|(_, members)| members.iter().map(|member| member.device).min());
+        parts.iter().all(|(_, members)| set("", group, members).complete).then_some(parts)
     };
-    let Some(parts) = by_time.or_else(by_disk) else {
+    let parts = match by_time {
+        Some(parts) => Some(parts.collect()),
+        None => by_disk(),
+    };
+    let Some(parts) = parts else {
         return vec![Set { complete: false, ..set(&format!("{} copies", group.id), group, members) }];
     };
     let part = |(what, members): (String, Vec<&Member>)| {
@@ -80,17 +87,21 @@ fn split(group: &VolumeGroup, members: &[&Member]) -> Vec<Set> {
     parts.into_iter().map(part).collect()
 }
 
-/// The members by a word on each, when that leaves no copies in any part, and each part with a description.
-fn apart<'a>(
+/// The members by something of each, when that leaves no copies in any part, and each part with a description. Parts are
+/// in the order of versions, or of disks.
+fn apart<'a, T: Ord + Clone>(
     members: &[&'a Member],
-    word: impl Fn(&Member) -> Option<String>,
-) -> Option<BTreeMap<String, Vec<&'a Member>>> {
-    let mut parts: BTreeMap<String, Vec<&Member>> = BTreeMap::new();
+    of: impl Fn(&Member) -> Option<T>,
+) -> Option<Vec<(T, Vec<&'a Member>)>> {
+    let mut parts: BTreeMap<T, Vec<&Member>> = BTreeMap::new();
     for member in members {
-        parts.entry(word(member)?).or_default().push(member);
+        parts.entry(of(member)?).or_default().push(member);
     }
     let fits = |members: &Vec<&Member>| copies(members).is_empty() && newest(members).is_some();
-    (parts.len() > 1 && parts.values().all(fits)).then_some(parts)
+    if parts.len() < 2 || !parts.values().all(fits) {
+        return None;
+    }
+    Some(parts.into_iter().collect())
 }
 
 fn set(id: &str, group: &VolumeGroup, members: &[&Member]) -> Set {

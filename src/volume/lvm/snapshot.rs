@@ -13,7 +13,9 @@ use std::collections::HashMap;
 pub(super) struct Snapshot {
     pub(super) origin: usize,
     store: usize,
-    is_merging: bool,
+    pub(super) is_merging: bool,
+    /// The size of the origin when it was made: the origin may have been extended since.
+    pub(super) extents: u64,
 }
 
 /// The snapshots of a group by what they are seen as: the volume with what was saved, or the origin when they are being
@@ -22,7 +24,8 @@ pub(super) fn all(group: &VolumeGroup) -> HashMap<usize, Snapshot> {
     let mut snapshots = HashMap::new();
     for segment in group.logical.iter().flat_map(|logical| logical.segments.iter().flatten()) {
         if let SegmentKind::Snapshot { origin, store, is_merging } = &segment.kind {
-            let snapshot = Snapshot { origin: *origin, store: *store, is_merging: *is_merging };
+            let snapshot =
+                Snapshot { origin: *origin, store: *store, is_merging: *is_merging, extents: segment.extents };
             snapshots.insert(if *is_merging { *origin } else { *store }, snapshot);
         }
     }
@@ -34,10 +37,12 @@ impl Builder<'_> {
     pub(super) fn snapshot(&mut self, snapshot: Snapshot) -> Result<Built, Failure> {
         let origin = self.logical_member(snapshot.origin)?;
         let store = self.logical_member(snapshot.store)?;
-        let (Some(bytes), Some(data)) = (origin.leg.data.as_ref().map(|data| data.size()), &store.leg.data) else {
+        let (Some(origin_bytes), Some(data)) = (origin.leg.data.as_ref().map(|data| data.size()), &store.leg.data)
+        else {
             let missing = if origin.leg.data.is_none() { &origin } else { &store };
             return Err(format!("it is made of {}, which cannot be had", missing.leg.name).into());
         };
+        let bytes = if snapshot.is_merging { origin_bytes } else { self.bytes(snapshot.extents)? };
         if snapshot.is_merging && Store::is_lost(data.as_ref()).map_err(|error| error.to_string())? {
             return Ok(self.unmerged(origin, bytes));
         }
@@ -45,11 +50,12 @@ impl Builder<'_> {
         let name = self.group.logical.get(snapshot.origin).map_or("", |origin| origin.name.as_str());
         let words =
             if snapshot.is_merging { "a snapshot is being merged".to_owned() } else { format!("snapshot of {name}") };
-        debug_assert_eq!(layout.size(), bytes, "a snapshot is as large as its origin");
+        debug_assert_eq!(layout.size(), bytes, "a snapshot is as large as its origin was");
         let members = vec![origin, store];
         let health = of_pieces(&healths(&members));
         Ok(self.mapped(Box::new(layout), members, health, words))
     }
+
     /// An origin whose snapshot was lost before all of it was merged: as Linux, it is shown as it is (`snapshot_merge_map`).
     fn unmerged(&self, origin: Member, bytes: u64) -> Built {
         let layout = Linear::new(vec![Segment::of(Place::default(), bytes)]);

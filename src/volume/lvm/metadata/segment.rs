@@ -82,6 +82,8 @@ pub(in crate::lvm) enum SegmentKind {
         /// In bytes.
         chunk: u64,
         transaction: u64,
+        /// Whether changes of the pool are written down that may not be made yet.
+        has_messages: bool,
     },
     /// A volume that takes its space from a pool.
     Thin(Thin),
@@ -174,6 +176,12 @@ pub(super) fn read_all(section: &Section<'_>, names: &Names, limit: usize) -> Re
     Ok(segments)
 }
 
+/// The extents of all segments of a logical volume, as far as they say how many they have.
+pub(super) fn extents(section: &Section<'_>) -> u64 {
+    let count = |section: &Section<'_>| integer(section, "extent_count").unwrap_or(0);
+    section.sections().fold(0, |sum, (_, section)| sum.saturating_add(count(section)))
+}
+
 impl Segment {
     fn parse(section: &Section<'_>, names: &Names) -> Result<Self, String> {
         let (start, extents) = (integer(section, "start_extent")?, integer(section, "extent_count")?);
@@ -241,6 +249,7 @@ impl Reader<'_> {
                 data: self.logical("pool")?,
                 chunk: self.sectors("chunk_size")?,
                 transaction: integer(self.section, "transaction_id")?,
+                has_messages: self.section.sections().any(|(name, _)| name.starts_with("message")),
             },
             "thin" => SegmentKind::Thin(Thin {
                 pool: self.logical("thin_pool")?,

@@ -1,6 +1,7 @@
 //! Volume groups that LVM2 and a Linux kernel made, with what that kernel read of them: with all disks, and with every
 //! combination of missing ones.
 
+use crate::lvm::crc::checksum;
 use crate::packed::{directory, unpacked};
 use crate::{Device, Node, Purpose, Scan, scan};
 use block::{BlockSize, MemoryDisk, ReadAt, ReadErrorKind};
@@ -252,4 +253,124 @@ fn an_origin_whose_snapshot_was_lost_while_it_was_merged_is_shown_as_it_is() {
     let ((merging, _), (lost, notices)) = (origin(&scan(&case.disks)), origin(&scan(&disks)));
     assert!(merging.len() == lost.len() && merging != lost);
     assert!(notices.iter().any(|notice| notice.contains("is lost")), "{notices:?}");
+}
+
+fn case(name: &str) -> Case {
+    cases().into_iter().find(|case| text(&case.index, "name") == name).unwrap()
+}
+
+/// What a scan of some disks of a case knows of a volume of it.
+fn seen<'a>(scan: &'a Scan, lv: &str) -> &'a crate::Volume {
+    &scan.nodes.iter().find(|node| node.volume.name == lv && node.made_by.is_some()).unwrap().volume
+}
+
+#[test]
+fn an_image_that_was_split_off_is_a_volume_of_its_own_and_never_a_leg() {
+    let case = case("raid-converted");
+    let index = |name: &str| list(&case.index, "lvs").iter().find(|lv| lv["lv"] == name).unwrap();
+    let now = read(seen(&scan(&case.disks), "split").data.as_ref(), 0..262_144, 1 << 20).unwrap();
+    let mut alone = 0;
+    for number in 0..case.disks.len() {
+        let scan = scan(&case.disks[number..=number]);
+        let (raid, image) = (seen(&scan, "split"), seen(&scan, "split_rimage_2"));
+        for (at, sector) in sectors(raid.data.as_ref()) {
+            assert!(sector == now[at as usize..at as usize + SECTOR], "disk {number}, byte {at}");
+        }
+        if image.health != crate::Health::Whole {
+            continue;
+        }
+        alone += 1;
+        assert_eq!(image.purpose, Purpose::Data);
+        let was = read(image.data.as_ref(), 0..262_144, 1 << 20).unwrap();
+        assert!(digest(&was) == text(index("split_rimage_2"), "sha256") && was != now);
+        let Purpose::Refused(why) = &raid.purpose else { panic!("{:?}", raid.purpose) };
+        assert!(why.contains("image split_rimage_0: its physical volume") && why.contains("is missing"), "{why}");
+        assert!(why.contains("image split_rimage_2: it was split off"), "{why}");
+        assert_eq!((raid.bytes, raid.health), (262_144, crate::Health::Unreadable));
+    }
+    assert_eq!(alone, 1);
+}
+
+#[test]
+fn a_raid_without_an_image_says_which_and_why() {
+    let case = case("raid1");
+    let raids = list(&case.index, "lvs").iter().filter(|lv| lv["segtype"] == "raid1" && lv["visible"] == true);
+    let raids: Vec<_> = raids.map(|lv| text(lv, "lv")).collect();
+    let whole = scan(&case.disks);
+    let mut degraded = 0;
+    for name in raids {
+        assert!(seen(&whole, name).notices.is_empty(), "{name}: {:?}", seen(&whole, name).notices);
+        for without in 0..case.disks.len() {
+            let left = case.disks.iter().enumerate().filter(|(number, _)| *number != without);
+            let scan = scan(&left.map(|(_, disk)| disk.clone()).collect::<Vec<_>>());
+            let volume = seen(&scan, name);
+            if volume.health != crate::Health::Degraded {
+                continue;
+            }
+            degraded += 1;
+            let start = format!("image {name}_rimage_");
+            let is_told = |notice: &String| {
+                notice.starts_with(&start) && notice.contains("its physical volume") && notice.ends_with("is missing")
+            };
+            assert!(volume.notices.iter().any(is_told), "{name}: {:?}", volume.notices);
+            assert!(!volume.kind.to_string().contains("degraded"), "{}", volume.kind);
+        }
+    }
+    assert!(degraded > 0);
+}
+
+#[test]
+fn an_image_that_is_behind_is_named() {
+    let case = case("raid-stale");
+    let scan = scan(&case.disks);
+    let notices: Vec<_> = scan.nodes.iter().flat_map(|node| &node.volume.notices).collect();
+    assert!(notices.iter().any(|notice| notice.starts_with("image ") && notice.contains("out of date")), "{notices:?}");
+}
+
+/// Changes the text of the metadata area at byte 4096 of a disk, and makes its checksums right again.
+fn change_text(disk: &Device, change: impl Fn(&str) -> String) -> Device {
+    const AREA: usize = 4096;
+    let mut bytes = vec![0; disk.data.size() as usize];
+    disk.data.read_exact_at(0, &mut bytes).unwrap();
+    let number = |at: usize| u64::from_le_bytes(bytes[AREA + at..AREA + at + 8].try_into().unwrap()) as usize;
+    let (start, length) = (AREA + number(40), number(48));
+    let old = String::from_utf8(bytes[start..start + length].to_vec()).unwrap();
+    let new = change(&old);
+    assert!(new != old && new.len() == old.len());
+    bytes[start..start + length].copy_from_slice(new.as_bytes());
+    let sum = checksum(&[new.as_bytes()]).to_le_bytes();
+    bytes[AREA + 56..AREA + 60].copy_from_slice(&sum);
+    let sum = checksum(&[&bytes[AREA + 4..AREA + 512]]).to_le_bytes();
+    bytes[AREA..AREA + 4].copy_from_slice(&sum);
+    Device { data: Arc::new(MemoryDisk::new(bytes, BlockSize::B512)), ..disk.clone() }
+}
+
+#[test]
+fn a_thin_pool_of_another_time_than_its_group_is_told() {
+    let case = case("thin");
+    let changed = |change: &dyn Fn(&str) -> String| -> Vec<String> {
+        let disks: Vec<_> = case.disks.iter().map(|disk| change_text(disk, change)).collect();
+        let scan = scan(&disks);
+        let thin = scan.nodes.iter().filter(|node| node.volume.kind.to_string() == "thin");
+        thin.map(|node| node.volume.notices.concat()).collect()
+    };
+    let told = changed(&|text| text.replace("transaction_id = ", "transaction_id =9"));
+    assert!(!told.is_empty() && told.iter().all(|notice| notice.contains("they are of different times")), "{told:?}");
+    // One change that was written down, and not made yet, is no difference.
+    let next = |text: &str| {
+        let mut text = text.to_owned();
+        for at in text.match_indices("type = \"thin-pool\"").map(|(at, _)| at).collect::<Vec<_>>() {
+            let key = "transaction_id = ";
+            let digit = at + text[at..].find(key).unwrap() + key.len();
+            let end = digit + text[digit..].find('\n').unwrap();
+            let next = text[digit..end].parse::<u64>().unwrap() + 1;
+            text.replace_range(digit..end, &next.to_string());
+        }
+        text
+    };
+    let ahead = changed(&next);
+    assert!(ahead.iter().all(|notice| notice.contains("they are of different times")), "{ahead:?}");
+    let pending = changed(&|text| next(text).replace("discards = \"passdown\"", "message1 {create=\"a\"}"));
+    assert!(pending.iter().all(|notice| notice.contains("was not yet")), "{pending:?}");
+    assert!(changed(&|text| text.replace(" = ", "\t= ")).iter().all(String::is_empty));
 }

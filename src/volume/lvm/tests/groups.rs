@@ -1,6 +1,6 @@
 //! Groups that are damaged, incomplete, copied, or made of themselves.
 
-use super::made::{device, disk, group, id, logical, piece, sectors, write_area};
+use super::made::{PE_START, device, disk, group, id, logical, piece, sectors, write_area};
 use crate::lvm::Lvm;
 use crate::map::Faults;
 use crate::{Device, Error, Group, Health, MemberState, Purpose, Volume, VolumeManager, scan};
@@ -136,6 +136,35 @@ fn copies_of_a_group_are_told_apart_or_refused() {
 }
 
 #[test]
+fn copies_come_in_the_order_of_versions_and_of_disks() {
+    let pair = |disk_name: &str, which: &str, seqno| {
+        device(disk_name, disk(which, Some(&group("two", seqno, &["a", "b"], ""))))
+    };
+    let members = |devices: &[Device]| -> Vec<_> { sets(devices).into_iter().map(|(_, members, _)| members).collect() };
+    let by_time = [pair("disk 0", "a", 10), pair("disk 1", "b", 10), pair("disk 2", "a", 9), pair("disk 3", "b", 9)];
+    assert_eq!(members(&by_time), [[2, 3], [0, 1]]);
+    let names = ["disk 2 partition 1", "disk 2 partition 2", "disk 10 partition 1", "disk 10 partition 2"];
+    let by_disk: Vec<_> = names.iter().zip(["a", "b", "a", "b"]).map(|(name, which)| pair(name, which, 1)).collect();
+    assert_eq!(members(&by_disk), [[0, 1], [2, 3]]);
+}
+
+#[test]
+fn copies_of_a_group_say_which_they_are() {
+    let copy = |seqno: u64, time: &str| {
+        let text = group("vg", seqno, &["a"], "") + time;
+        device("", disk("a", Some(&text)))
+    };
+    let scan = scan(&[copy(9, "creation_time = 1700000000\n"), copy(10, ""), device("", disk("b", None))]);
+    let notices: Vec<_> = scan.groups.iter().flat_map(|group| &group.notices).filter(|it| it.contains("cop")).collect();
+    let expected = [
+        "there are 2 copies of it: this one is of disk 0, version 9, written 2023-11-14 22:13 UTC",
+        "there are 2 copies of it: this one is of disk 1, version 10",
+    ];
+    assert_eq!(notices, expected);
+    assert!(expected.iter().all(|notice| scan.notices.contains(&format!("vg: {notice}"))), "{:?}", scan.notices);
+}
+
+#[test]
 fn groups_of_one_name_are_two() {
     let text = |uuid: &str, which: &str| {
         group("vg", 1, &[which], &logical("lv", &[(1, &piece("pv0", 0))])).replacen(&id("vg"), &id(uuid), 1)
@@ -214,6 +243,48 @@ fn what_cannot_be_is_refused_by_name() {
         assert!(why(volume(&group, name)).contains(expected), "{name}: {}", why(volume(&group, name)));
     }
     assert_eq!(volume(&group, "fine").purpose, Purpose::Data);
+}
+
+#[test]
+fn a_volume_with_a_flag_that_is_not_known_is_refused_by_name() {
+    let text = group("vg", 1, &["a"], &logical("lv", &[(3, &piece("pv0", 0))]));
+    let changed = text.replace("\"VISIBLE\"]", "\"VISIBLE\", \"FROM_THE_FUTURE\"]");
+    assert_ne!(text, changed);
+    let group = assemble(&[device("disk 0", disk("a", Some(&changed)))]).unwrap();
+    let volume = volume(&group, "lv");
+    assert_eq!(why(volume), "its status has FROM_THE_FUTURE, which is not known here");
+    assert_eq!(volume.bytes, 3 * 512);
+}
+
+#[test]
+fn a_volume_whose_segments_are_damaged_keeps_its_size() {
+    let volumes = logical("lv", &[(2, &piece("pv0", 0)), (3, &piece("pv0", 9))]);
+    let group = single(&volumes.replacen("stripe_count = 1", "stripe_count = 2", 1));
+    let volume = volume(&group, "lv");
+    assert!(why(volume).contains("stripe_count is 2"));
+    assert_eq!((volume.bytes, sectors(volume.data.as_ref())), (5 * 512, vec![None; 5]));
+}
+
+#[test]
+fn a_snapshot_keeps_the_size_that_its_origin_had() {
+    let snapshot = "type = \"snapshot\"\nchunk_size = 8\norigin = \"origin\"\ncow_store = \"early\"";
+    let volumes = logical("origin", &[(5, &piece("pv0", 0))])
+        + &logical("early", &[(8, &piece("pv0", 20))])
+        + &logical("snapshot0", &[(2, snapshot)]);
+    let text = group("vg", 1, &["a"], &volumes);
+    let mut bytes = disk("a", Some(&text));
+    let store = |extent: usize| (PE_START as usize + extent) * 512;
+    // One that nothing was written to yet.
+    bytes[store(20)..store(28)].fill(0);
+    let group = assemble(&[device("disk 0", bytes)]).unwrap();
+    assert_eq!(volume(&group, "origin").bytes, 5 * 512);
+    assert_eq!(sectors(volume(&group, "early").data.as_ref()), [Some(('a', 0)), Some(('a', 1))]);
+    // Nothing that can be read: the same size.
+    let mut bytes = disk("a", Some(&text));
+    bytes[store(20)..store(28)].fill(7);
+    let group = assemble(&[device("disk 0", bytes)]).unwrap();
+    assert!(why_if_any(volume(&group, "early")).is_some());
+    assert_eq!(sectors(volume(&group, "early").data.as_ref()), [None, None]);
 }
 
 #[test]
