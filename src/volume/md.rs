@@ -12,6 +12,7 @@ mod bad_blocks;
 #[cfg(test)]
 mod container_fixtures;
 mod containers;
+mod cut_short;
 mod ddf;
 mod geometry;
 mod imsm;

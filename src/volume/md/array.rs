@@ -197,7 +197,7 @@ fn layout(geometry: &Geometry, legs: &[Leg]) -> Result<Box<dyn Layout>, Error> {
 /// What can be read, when these legs are all there is.
 fn health(layout: &dyn Layout, geometry: &Geometry, seats: &[Seat<'_>], legs: &[Leg]) -> Health {
     let is_whole = |seat: &Seat<'_>| {
-        [seat.holder, seat.replacement].iter().flatten().any(|candidate| candidate.superblock.recovered_to.is_none())
+        [seat.holder, seat.replacement].iter().flatten().any(|candidate| candidate.is_whole(geometry))
     };
     let whole = seats.iter().filter(|seat| is_whole(seat)).count();
     let missing = seats.len().saturating_sub(whole);

@@ -4,6 +4,7 @@
 //! The superblock that was written most often is right about who is what. As for Linux and `mdadm`, a member may be one
 //! behind: superblocks are written to one member after the other, and before any data that depends on them.
 
+use super::geometry::Geometry;
 use super::superblock::{Role, Superblock};
 use crate::{Device, Error, Member, MemberState};
 
@@ -13,6 +14,19 @@ pub(super) struct Candidate<'a> {
     pub(super) position: usize,
     pub(super) device: &'a Device,
     pub(super) superblock: Superblock,
+}
+
+impl Candidate<'_> {
+    /// Whether it holds all that the array has on it: it is filled, and its device is as long as it was.
+    pub(super) fn is_whole(&self, geometry: &Geometry) -> bool {
+        let superblock = &self.superblock;
+        let used = match geometry.level.uses_all_of_each_member() {
+            true => superblock.data_bytes,
+            false => geometry.component,
+        };
+        let start = superblock.data_offset.max(superblock.new_data_offset);
+        superblock.recovered_to.is_none() && start.saturating_add(used) <= self.device.data.size()
+    }
 }
 
 /// What becomes of a candidate.

@@ -268,6 +268,32 @@ fn a_device_that_is_cut_short_gives_what_it_has() {
     assert!(short.notices.iter().any(|notice| notice.contains("cut short")), "{:?}", short.notices);
 }
 
+#[test]
+fn a_member_that_is_cut_short_moves_nothing_that_is_on_others() {
+    let cut = 100;
+    for (level, layout, health) in
+        [(-1, 0, Health::Partial), (0, 0, Health::Partial), (5, 2, Health::Degraded), (10, 0x102, Health::Degraded)]
+    {
+        for short in 0..3 {
+            let mut disks = members(level, layout, 3);
+            let whole = array(&disks).data.size();
+            disks[short].truncate(((DATA_SECTOR + cut) * SECTOR) as usize);
+            let found = array(&disks);
+            assert_eq!((found.health, found.data.size()), (health, whole), "{level}");
+            // Those that can be read are compared with what they have to be.
+            let (read, all) = count(&found.data);
+            let lost = if health == Health::Partial { COMPONENT_SECTORS - cut } else { 0 };
+            assert_eq!(all - read, lost as usize, "{level}: {short} is cut short");
+            assert!(found.notices.iter().any(|notice| notice.contains("cut short")), "{:?}", found.notices);
+        }
+    }
+    let mut disks = members(RAID5, LEFT_SYMMETRIC, 3);
+    disks[1].truncate(((DATA_SECTOR + cut) * SECTOR) as usize);
+    let found = array(&disks[1..]);
+    assert_eq!(found.health, Health::Partial);
+    assert!(count(&found.data).0 > 0);
+}
+
 /// A RAID 5 of three that becomes one of four, which has got to the middle of the data there were.
 fn reshaping(new_offset: i32, is_backwards: bool) -> Vec<Vec<u8>> {
     let (before, after) = if is_backwards { (4, 3) } else { (3, 4) };
