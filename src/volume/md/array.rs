@@ -6,9 +6,10 @@ use super::logs::Logs;
 use super::members::{Candidate, Members, Seat};
 use super::reshape;
 use super::superblock::{Reshape, Superblock};
-use crate::map::{Faults, Layout, Leg, Map, Source, Trusted};
+use crate::map::{Faults, Layout, Leg, Map, Piece, Source, Trusted};
 use crate::{Error, Group, Health, Purpose, Volume, VolumeKind};
-use block::{BlockSize, MemoryDisk, ReadAt};
+use block::{BlockSize, MemoryDisk, ReadAt, ReadError};
+use std::cmp::Reverse;
 use std::sync::Arc;
 
 /// What `candidates`, which all carry the same UUID, make up.
@@ -93,10 +94,13 @@ type Put = (Box<dyn Layout>, Vec<Leg>, Health);
 
 fn at_rest(members: &Members<'_>, legs: &mut Legs<'_>) -> Result<Put, Error> {
     let geometry = &members.freshest.geometry;
-    let seats = in_reading_order(geometry, &members.seats);
+    let seats = in_reading_order(members);
     let all: Vec<Leg> = seats.iter().map(|(role, seat)| legs.leg(*role, *seat, Side::Before)).collect();
-    let layout = layout(geometry, &all)?;
+    let mut layout = layout(geometry, &all)?;
     let health = health(layout.as_ref(), geometry, &members.seats, &all);
+    if members.is_mixed && geometry.level == Level::Raid10 {
+        layout = Box::new(NewestFirst { layout, updated: members.seats.iter().map(updated).collect() });
+    }
     Ok((layout, all, health))
 }
 
@@ -158,16 +162,46 @@ fn notices(superblock: &Superblock, health: Health, is_parity_recovered: bool) -
 }
 
 /// Roles in the order of the map's members: a mirror is read from the first that is there, and those that its owner
-/// wanted to be written only come last (Linux `raid1.c`, `read_balance`).
-fn in_reading_order<'a>(geometry: &Geometry, seats: &[Seat<'a>]) -> Vec<(usize, Seat<'a>)> {
-    let mut seats: Vec<_> = seats.iter().copied().enumerate().collect();
+/// wanted to be written only come last (Linux `raid1.c`, `read_balance`). Of members of different times the newest is
+/// first.
+fn in_reading_order<'a>(members: &Members<'a>) -> Vec<(usize, Seat<'a>)> {
+    let mut seats: Vec<_> = members.seats.iter().copied().enumerate().collect();
     let is_last = |(_, seat): &(usize, Seat<'_>)| {
         seat.holder.or(seat.replacement).is_none_or(|candidate| candidate.superblock.is_write_mostly)
     };
-    if geometry.level == Level::Raid1 {
+    if members.freshest.geometry.level == Level::Raid1 {
         seats.sort_by_key(is_last);
+        if members.is_mixed {
+            seats.sort_by_key(|(_, seat)| Reverse(updated(seat)));
+        }
     }
     seats
+}
+
+/// When what is read of this role first was last written.
+fn updated(seat: &Seat<'_>) -> u64 {
+    seat.holder.or(seat.replacement).map_or(0, |candidate| candidate.superblock.updated)
+}
+
+/// A layout whose copies are read from the member that was written last, where it is there.
+struct NewestFirst {
+    layout: Box<dyn Layout>,
+    /// When each member was last written.
+    updated: Vec<u64>,
+}
+
+impl Layout for NewestFirst {
+    fn size(&self) -> u64 {
+        self.layout.size()
+    }
+
+    fn piece(&self, offset: u64) -> Result<Piece, ReadError> {
+        let mut piece = self.layout.piece(offset)?;
+        if let Source::Copies(places) = &mut piece.source {
+            places.sort_by_key(|place| Reverse(self.updated.get(place.member)));
+        }
+        Ok(piece)
+    }
 }
 
 /// What the array's bytes are, also where members are missing whose size nobody wrote down.

@@ -89,18 +89,55 @@ fn halves_of_a_mirror_that_went_separate_ways_are_not_mixed() {
 
 #[test]
 fn of_two_devices_in_one_role_the_younger_counts_and_of_equals_none() {
-    for (events, expected) in [(10, None), (9, Some(1))] {
-        let mut disks = members(RAID5, LEFT_SYMMETRIC, 3);
-        let mut twin = Made::new(RAID5, LEFT_SYMMETRIC, 3, 1);
-        twin.events = events;
-        let mut bad = disks[1].clone();
-        bad[(DATA_SECTOR * SECTOR) as usize..].fill(0xaa);
-        write(&mut bad, twin.at, &twin.bytes());
-        disks.push(bad);
-        let array = array(&disks);
-        assert_eq!(array.devices(MemberState::Active).contains(&1), expected.is_some(), "{:?}", array.notices);
-        assert!(!array.devices(MemberState::Active).contains(&3));
-        assert!(all_read(&array));
+    // The event count of the other one, the time of its last change, its size; who of the two is read, and what is said.
+    for (events, utime, grown, expected, told) in [
+        (9, 2_000, 0, Some(1), "out of date"),
+        (10, 1_999, 0, Some(1), "as it was earlier (1970-01-01 00:33:19 UTC instead of 1970-01-01 00:33:20 UTC)"),
+        (10, 2_000, 0, Some(1), "with the same superblock"),
+        (10, 2_000, 512, None, "open the array again without"),
+    ] {
+        for is_first in [false, true] {
+            let mut disks = members(RAID5, LEFT_SYMMETRIC, 3);
+            let twin = Made { events, utime, ..Made::new(RAID5, LEFT_SYMMETRIC, 3, 1) };
+            let mut bad = disks[1].clone();
+            if told != "with the same superblock" {
+                bad[(DATA_SECTOR * SECTOR) as usize..].fill(0xaa);
+            }
+            write(&mut bad, twin.at, &twin.bytes());
+            bad.resize(bad.len() + grown, 0);
+            disks.insert(if is_first { 0 } else { 3 }, bad);
+            let array = array(&disks);
+            let (own, other) = if is_first { (2, 0) } else { (1, 3) };
+            let read = array.devices(MemberState::Active);
+            let is_equal = told == "with the same superblock";
+            let (right, wrong) = if is_equal && is_first { (other, own) } else { (own, other) };
+            assert_eq!(read.contains(&right), expected.is_some(), "{told}: {:?}", array.notices);
+            assert!(!read.contains(&wrong));
+            assert!(array.notices.iter().any(|notice| notice.contains(told)), "{:?}", array.notices);
+            assert!(all_read(&array));
+        }
+    }
+}
+
+#[test]
+fn members_of_different_times_are_told_and_the_newest_is_read_first() {
+    for (level, layout, count) in [(MIRROR, 0, 2), (10, 0x102, 4)] {
+        for (apart, is_dirty) in [(1, false), (60, false), (60, true)] {
+            let mut disks = change_members(level, layout, count, |number, made| {
+                made.utime -= if number.is_multiple_of(2) { apart } else { 0 };
+                made.resync_offset = if is_dirty { 0 } else { u64::MAX };
+                made.devflags = u8::from(apart > 1 && number == 1);
+            });
+            for old in disks.iter_mut().step_by(2).filter(|_| apart > 1) {
+                old[(DATA_SECTOR * SECTOR) as usize..].fill(0xaa);
+            }
+            let array = array(&disks);
+            assert!(all_read(&array), "{level} {apart}");
+            let told = array.notices.iter().find(|notice| notice.contains("of different recovery points"));
+            assert_eq!(told.is_some(), apart > 1, "{:?}", array.notices);
+            assert_eq!(told.is_some_and(|told| told.contains("MAY MIX")), is_dirty);
+            assert!(told.is_none_or(|told| told.contains("disk 0 at 1970-01-01 00:32:20 UTC")), "{told:?}");
+        }
     }
 }
 
