@@ -251,7 +251,11 @@ fn raid_0_of_unequal_members_needs_its_layout_and_all_of_them() {
         let disks: Vec<_> = (0..kept).map(made).collect();
         let array = array(&disks);
         assert_eq!(array.purpose == Purpose::Data, readable, "{:?}", array.purpose);
-        assert_eq!(array.data.size() / SECTOR, if readable { 3 * COMPONENT_SECTORS + 128 } else { 0 });
+        assert_eq!(array.data.size() / SECTOR, if kept == 3 { 3 * COMPONENT_SECTORS + 128 } else { 0 });
+        if kept < 3 {
+            let Purpose::Refused(why) = array.purpose else { panic!("it is not refused") };
+            assert!(why.contains("needs all of its 3 devices; missing: device 2. Add these disks."), "{why}");
+        }
     }
 }
 
@@ -393,4 +397,64 @@ fn a_reshape_that_needs_its_backup_file_is_refused() {
         let Purpose::Refused(why) = array.purpose else { panic!("it is not refused") };
         assert!(why.contains("backup file"), "{why}");
     }
+}
+
+#[test]
+fn what_an_array_needs_is_said_with_it_and_with_every_error() {
+    let disks = members(RAID5, LEFT_SYMMETRIC, 3);
+    let array = array(&disks[..1]);
+    let needs = "RAID 5 'name' needs 2 of its 3 devices; missing: device 1, device 2. Add these disks.";
+    assert_eq!(array.health, Health::Partial);
+    assert_eq!(array.warnings, [needs]);
+    let errors = (0..array.data.size()).step_by(512).map(|at| array.data.read_exact_at(at, &mut [0; 512]));
+    let errors: Vec<_> = errors.filter_map(Result::err).collect();
+    assert!(!errors.is_empty() && errors.iter().all(|error| error.detail.as_deref() == Some(needs)), "{errors:?}");
+}
+
+#[test]
+fn an_array_of_which_only_the_journal_is_there_says_what_it_needs() {
+    const JOURNAL: u16 = 0xfffd;
+    let mut made = Made::new(RAID5, LEFT_SYMMETRIC, 3, 3);
+    made.feature_map = 512;
+    made.roles.push(JOURNAL);
+    let array = array(&[disk(&made)]);
+    assert_eq!(array.health, Health::Unreadable);
+    assert_eq!(array.data.size(), 2 * COMPONENT_SECTORS * SECTOR);
+    let Purpose::Refused(why) = array.purpose else { panic!("it is not refused") };
+    assert!(why.contains("needs 2 of its 3 devices; missing: device 0, device 1, device 2"), "{why}");
+}
+
+#[test]
+fn an_array_whose_journal_is_missing_or_out_of_date_is_degraded_and_says_so() {
+    const JOURNAL: u16 = 0xfffd;
+    let with_journal = |resync_offset| {
+        change_members(RAID5, LEFT_SYMMETRIC, 3, |_, made| {
+            made.feature_map = 512;
+            made.resync_offset = resync_offset;
+            made.roles.push(JOURNAL);
+        })
+    };
+    for (resync_offset, told) in [(u64::MAX, "nothing else tells"), (0, "it was in use")] {
+        for events in [None, Some(5)] {
+            let mut disks = with_journal(resync_offset);
+            disks.extend(events.map(|events| {
+                let mut made = Made { events, feature_map: 512, ..Made::new(RAID5, LEFT_SYMMETRIC, 3, 3) };
+                made.roles.push(JOURNAL);
+                disk(&made)
+            }));
+            let array = array(&disks);
+            assert_eq!(array.health, Health::Degraded);
+            let is_told = |notice: &String| notice.contains("newest writes") && notice.contains(told);
+            assert!(array.warnings.iter().any(is_told), "{:?}", array.warnings);
+            assert!(all_read(&array));
+        }
+    }
+}
+
+#[test]
+fn a_list_of_bad_blocks_that_is_all_zeros_has_none() {
+    let disks = change_members(MIRROR, 0, 2, |_, made| (made.feature_map, made.bblog) = (8, (0, 1, 8)));
+    let array = array(&disks);
+    assert_eq!(array.notices, [""; 0]);
+    assert!(all_read(&array));
 }
