@@ -40,7 +40,14 @@ impl Logs<'_> {
             return Err(Error::Damaged("it has a journal and is being reshaped, which cannot be".to_owned()));
         }
         let own = &journal.superblock;
-        let data = Slice::new(Arc::clone(&journal.device.data), own.data_offset, own.data_bytes)?;
+        let name = &journal.device.name;
+        let cut_short = |_| {
+            Error::Damaged(format!(
+                "its journal, {name}, is cut short, and the newest writes may be in what is missing of it: open the \
+                 array without {name} to see what is older"
+            ))
+        };
+        let data = Slice::new(Arc::clone(&journal.device.data), own.data_offset, own.data_bytes).map_err(cut_short)?;
         let parities = superblock.geometry.level.parities();
         let journal = Journal {
             data: Arc::new(data),
