@@ -139,8 +139,13 @@ impl<'a> Members<'a> {
             Verdict::Accepted(Role::Spare | Role::Faulty) => {
                 (entry.role, entry.state) = ("spare".to_owned(), MemberState::Spare);
             }
-            Verdict::Behind | Verdict::Failed | Verdict::Apart | Verdict::Different => {}
-            Verdict::Twice(_) | Verdict::Same(_) | Verdict::Older(_) => {}
+            Verdict::Behind
+            | Verdict::Failed
+            | Verdict::Apart
+            | Verdict::Different
+            | Verdict::Twice(_)
+            | Verdict::Same(_)
+            | Verdict::Older(_) => {}
         }
         self.tell(candidate, verdict, all);
         self.list.push(entry);

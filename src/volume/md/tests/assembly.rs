@@ -458,3 +458,21 @@ fn a_list_of_bad_blocks_that_is_all_zeros_has_none() {
     assert_eq!(array.notices, [""; 0]);
     assert!(all_read(&array));
 }
+
+#[test]
+fn a_journal_that_is_cut_short_is_refused_with_what_to_do() {
+    const JOURNAL: u16 = 0xfffd;
+    let with_journal = |made: &mut Made| {
+        made.feature_map = 512;
+        made.roles.push(JOURNAL);
+    };
+    let mut disks = change_members(RAID5, LEFT_SYMMETRIC, 3, |_, made| with_journal(made));
+    let mut made = Made::new(RAID5, LEFT_SYMMETRIC, 3, 3);
+    with_journal(&mut made);
+    let mut journal = disk(&made);
+    journal.truncate(((DATA_SECTOR + 16) * SECTOR) as usize);
+    disks.push(journal);
+    let Purpose::Refused(why) = array(&disks).purpose else { panic!("it is not refused") };
+    assert!(why.contains("open the array without disk 3"), "{why}");
+    assert!(all_read(&array(&disks[..3])));
+}
