@@ -2,7 +2,7 @@
 
 use crate::exit::Failure;
 use comfy_table::{Table, presets};
-use session::{GroupReport, Report, VolumeReport, VolumeState};
+use session::{GroupReport, Report, VolumeReport, VolumeState, printable};
 use std::io::{IsTerminal, Write};
 
 /// How results are printed.
@@ -114,7 +114,7 @@ pub(crate) fn notices(report: &Report) -> String {
         .volumes
         .iter()
         .flat_map(|volume| volume.notices.iter().map(move |notice| format!("{}: {notice}", volume.name)));
-    report.notices.iter().cloned().chain(of_volumes).map(|notice| format!("\nnote: {notice}")).collect()
+    report.notices.iter().cloned().chain(of_volumes).map(|notice| format!("\nnote: {}", printable(&notice))).collect()
 }
 
 /// Whether it is no part of one disk: an array, a logical volume, or a partition of these.
@@ -147,7 +147,7 @@ fn chosen(columns: [String; 7], has_letters: bool) -> Vec<String> {
         .into_iter()
         .enumerate()
         .filter(|(column, _)| has_letters || *column != LETTERS)
-        .map(|(_, text)| text)
+        .map(|(_, text)| printable(&text))
         .collect()
 }
 

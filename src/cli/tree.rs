@@ -1,8 +1,7 @@
 //! What a recovery point is made of, as a tree: disk, partition, member, group, volume, file system.
 
-use crate::details::printable;
 use crate::output::{files, is_table, notices, size};
-use session::{GroupReport, PartReport, Report, VolumeReport};
+use session::{GroupReport, PartReport, Report, VolumeReport, printable};
 use std::collections::HashSet;
 
 /// How deep a tree is drawn; nothing real is deeper.
@@ -67,8 +66,9 @@ impl<'a> Drawing<'a> {
             }
             let role = if member.role.is_empty() { String::new() } else { format!(" ({})", printable(&member.role)) };
             let text = format!("{}{role} in {}", member.state, title(group));
-            let below = if self.drawn.insert(number) { self.group(number, group, depth) } else { Vec::new() };
-            let text = if below.is_empty() { format!("{text} (see above)") } else { text };
+            let is_first = self.drawn.insert(number);
+            let below = if is_first { self.group(number, group, depth) } else { Vec::new() };
+            let text = if is_first { text } else { format!("{text} (see above)") };
             branches.push(Branch { text, below });
         }
         branches

@@ -33,3 +33,4 @@ pub use report::{
     DiskReport, FileSystemReport, GroupReport, MemberReport, PartReport, PartitionReport, Report, VolumeReport,
     VolumeState,
 };
+pub use volume::printable;

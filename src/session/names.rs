@@ -46,10 +46,10 @@ fn position(at: &str) -> String {
     usable(&name).unwrap_or_else(|| "volume".to_owned())
 }
 
-/// A label as the name of a directory: no `/`, no control characters, not `.` or `..` or hidden, not too long.
+/// A label as the name of a directory: no `/`, no control or formatting characters, not `.` or `..` or hidden, not too long.
 fn usable(label: &str) -> Option<String> {
-    let clean: String =
-        label.trim().chars().map(|c| if c == '/' || c == '\\' || c.is_control() { '_' } else { c }).collect();
+    let hidden = |c: char| matches!(c, '/' | '\\' | char::REPLACEMENT_CHARACTER);
+    let clean: String = volume::printable(label.trim()).chars().map(|c| if hidden(c) { '_' } else { c }).collect();
     let clean = clean.trim_start_matches('.');
     let end =
         clean.char_indices().map(|(at, c)| at.saturating_add(c.len_utf8())).take_while(|end| *end <= NAME_BYTES_MAX);
@@ -90,8 +90,8 @@ mod tests {
 
     #[test]
     fn a_hostile_label_stays_below_the_mount_point() {
-        let volumes = [(Some("../../etc"), "0:1"), (Some(".."), "0:2"), (Some("a/b\n"), "0:3")];
-        assert_eq!(names(&volumes), ["_.._etc", "disk0-part2", "a_b"]);
+        let volumes = [(Some("../../etc"), "0:1"), (Some(".."), "0:2"), (Some("a/b\u{202E}\u{1b}\n"), "0:3")];
+        assert_eq!(names(&volumes), ["_.._etc", "disk0-part2", "a_b__"]);
         let long = "é".repeat(200);
         assert!(names(&[(Some(&long), "0")]).iter().all(|name| name.len() <= NAME_BYTES_MAX));
     }

@@ -11,7 +11,7 @@ use crate::{DiskReport, Error, ErrorKind, FileSystemReport, PartitionReport, Rep
 use block::{Cache, CacheConfig, CachedDisk, ReadAt, ReadError};
 use bundle::RecoveryPoint;
 use guest::MountedDevices;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use vfs::{Description, FileSystem};
 use volume::map::Faults;
@@ -148,7 +148,7 @@ fn read_volumes(
     report: &mut Report,
     progress: Progress<'_>,
 ) -> Vec<OpenVolume> {
-    let volumes: Vec<_> = found.volumes().collect();
+    let volumes = leaves(found, report);
     let findings: Vec<_> = volumes.iter().map(|volume| find(volume, found, reading, progress)).collect();
     let installations: Vec<_> = findings.iter().map(installation).collect();
     let letters = DriveLetters::new(&volumes.iter().map(|node| &node.volume).collect::<Vec<_>>(), &installations);
@@ -203,6 +203,33 @@ fn lead_links(findings: &[Finding], letters: &DriveLetters, names: &[String], al
             links.set(letters.places(number, &mounted));
         }
     }
+}
+
+/// What can hold files. A file system on all of a device wins over an MBR in front of it whose partitions hold nothing: ext4 leaves
+/// that place alone, so the table may be older than it.
+fn leaves<'a>(found: &'a Scan, report: &mut Report) -> Vec<&'a Node> {
+    let content = |node: &Node| detect::content(node.volume.data.as_ref());
+    let mut left_over = HashSet::new();
+    for node in &found.nodes {
+        let Some(group) =
+            node.member_of.filter(|group| found.groups.get(*group).is_some_and(|group| group.kind == "MBR"))
+        else {
+            continue;
+        };
+        let mut parts = found.nodes.iter().filter(|part| part.made_by == Some(group));
+        let is_empty = |part: &Node| part.is_leaf() && matches!(content(part), Ok(Content::Unknown));
+        if matches!(content(node), Ok(Content::Ext)) && parts.all(is_empty) {
+            left_over.insert(group);
+            report.notices.push(format!(
+                "volume {}: it holds a file system as a whole; its partition table names partitions that hold nothing, and is taken \
+                 for left over",
+                node.position
+            ));
+        }
+    }
+    let is_left_over = |group: Option<usize>| group.is_some_and(|group| left_over.contains(&group));
+    let is_leaf = |node: &&Node| is_left_over(node.member_of) || (node.is_leaf() && !is_left_over(node.made_by));
+    found.nodes.iter().filter(is_leaf).collect()
 }
 
 fn find(volume: &Node, found: &Scan, reading: &ReadingOptions, progress: Progress<'_>) -> Finding {

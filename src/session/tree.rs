@@ -42,10 +42,7 @@ pub(crate) fn part(node: &Node) -> Option<PartReport> {
 /// What members could not give until now.
 pub(crate) fn faults(faults: &Faults) -> Vec<String> {
     let told = |(member, fault): (&String, &volume::map::Fault)| {
-        format!(
-            "{member} cannot be read everywhere ({}); what it holds is taken from other members where they have it",
-            fault.first
-        )
+        format!("{member} cannot be read everywhere ({}); what others have of it is taken from them", fault.first)
     };
     faults.all().iter().map(told).collect()
 }

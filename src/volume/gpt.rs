@@ -228,13 +228,32 @@ impl Table {
     }
 }
 
-/// What the boot sector promises.
+/// Whether there is a table: what the boot sector promises, or what is there without one.
 fn promised(device: &Device) -> Result<bool, Error> {
+    let signed = |lba| device.read_blocks(lba, 1).is_ok_and(|block| block.starts_with(SIGNATURE));
+    let last = device.blocks().saturating_sub(1);
     match BootSector::read(device)? {
-        Some(boot_sector) => Ok(boot_sector.is_protective()),
-        // Without any boot sector a GPT may still be there; with another one it is a left-over.
-        None => Ok(Table::find(device).is_ok()),
+        // Without any header it promises nothing: something else may begin here.
+        Some(boot_sector) => {
+            let is_there = || signed(PRIMARY_LBA) || signed(last) || header_for_other_blocks(device).is_some();
+            Ok(boot_sector.is_protective() && is_there())
+        }
+        // Without any boot sector a GPT may still be there; with another one it is a left-over, as is a backup behind
+        // something else that begins here.
+        None => Ok(Table::read(device, PRIMARY_LBA).is_ok() || (is_wiped(device) && Table::find(device).is_ok())),
     }
+}
+
+/// Whether nothing is at the start of a device, where file systems and members of other managers begin.
+fn is_wiped(device: &Device) -> bool {
+    /// Behind the last place where anything is recognised by: Btrfs at 64 KiB.
+    const START: usize = 68 << 10;
+    let length = usize::try_from(device.data.size()).map_or(START, |size| size.min(START));
+    let mut start = vec![0; length];
+    let is_header = |bytes: &[u8]| bytes.starts_with(SIGNATURE);
+    device.data.read_exact_at(0, &mut start).is_ok()
+        && (start.iter().all(|byte| *byte == 0)
+            || device.read_blocks(PRIMARY_LBA, 1).is_ok_and(|block| is_header(&block)))
 }
 
 impl VolumeManager for Gpt {
@@ -279,17 +298,20 @@ impl VolumeManager for Gpt {
     }
 }
 
-/// A header where it would be with the other block size is the usual mistake with images of disks.
-fn advice(device: &Device, error: Error) -> Error {
-    let other = mbr::OTHER_BLOCK_BYTES.iter().find(|bytes| **bytes != device.block_size.bytes());
-    let Some(other) = other else { return error };
+/// The size of blocks for which there is a header where it would be with them: the usual mistake with images of disks.
+fn header_for_other_blocks(device: &Device) -> Option<u32> {
+    let other = mbr::OTHER_BLOCK_BYTES.into_iter().find(|bytes| *bytes != device.block_size.bytes())?;
     let mut signature = [0; 8];
-    let found = device.data.read_exact_at((*other).into(), &mut signature).is_ok() && signature == *SIGNATURE;
-    match error {
-        Error::Damaged(problem) if found => {
+    device.data.read_exact_at(other.into(), &mut signature).ok()?;
+    (signature == *SIGNATURE).then_some(other)
+}
+
+fn advice(device: &Device, error: Error) -> Error {
+    match (error, header_for_other_blocks(device)) {
+        (Error::Damaged(problem), Some(other)) => {
             Error::Damaged(format!("{problem}. There is one for blocks of {other} bytes: try --block-size {other}"))
         }
-        error => error,
+        (error, _) => error,
     }
 }
 

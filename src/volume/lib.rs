@@ -28,4 +28,4 @@ pub use lvm::Lvm;
 pub use manager::{Error, Group, Health, Member, MemberState, Membership, Set, VolumeManager, sets_of_one};
 pub use mbr::Mbr;
 pub use md::{Ddf, Imsm, Md};
-pub use scan::{Node, Scan, Table, scan};
+pub use scan::{Node, Scan, Table, printable, scan};

@@ -1,12 +1,18 @@
 //! Everything that is on a list of disks: whatever managers make is looked at again, until nothing new appears.
 
+mod clean;
+mod positions;
+
+pub use clean::text as printable;
+
 use crate::lvm::Lvm;
 use crate::map::Faults;
 use crate::md::{Ddf, Imsm, Md};
 use crate::{
-    Device, Gpt, Group, Health, Mbr, Member, MemberState, Membership, Purpose, Set, Volume, VolumeKind, VolumeManager,
+    Device, Error, Gpt, Group, Health, Mbr, Member, MemberState, Membership, Purpose, Set, Volume, VolumeKind,
+    VolumeManager,
 };
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
 use std::sync::Arc;
 
@@ -90,57 +96,105 @@ const DEPTH_MAX: usize = 8;
 /// How many disks and volumes are looked at, at most.
 const NODES_MAX: usize = 16_384;
 
+/// How often a scan begins anew because a set turned out to be put together too early.
+const ATTEMPTS_MAX: usize = 32;
+
 /// Finds everything on `disks`. A disk that cannot be read or whose metadata is damaged holds nothing, and a notice says so.
 #[must_use]
 pub fn scan(disks: &[Device]) -> Scan {
-    let mut scanner = Scanner::default();
-    for (number, device) in disks.iter().enumerate() {
-        let volume = Volume::new("", VolumeKind::WholeDisk, device.block_size, Arc::clone(&device.data));
-        let node = Node {
-            volume,
-            made_by: None,
-            member_of: None,
-            claimed_by: None,
-            disk: Some(number),
-            position: number.to_string(),
-            depth: 0,
-            device: Device { name: format!("disk {number}"), ..device.clone() },
-        };
-        scanner.scan.nodes.push(node);
-        scanner.scan.tables.push(Table::None);
+    let mut later = Later::new();
+    for _ in 0..ATTEMPTS_MAX {
+        let mut scanner = Scanner::new(disks, &later);
+        match scanner.run() {
+            Ok(()) => return scanner.finish(),
+            // What it lacked then is there now, and it may not have shown what is right.
+            Err(early) => {
+                let rank = later.entry(early).or_default();
+                *rank = rank.saturating_add(1);
+            }
+        }
     }
-    scanner.run();
+    let mut scanner = Scanner::new(disks, &later);
+    scanner.is_last = true;
+    // The last attempt takes what it finds.
+    let _ = scanner.run();
     scanner.finish()
 }
 
-#[derive(Default)]
-struct Scanner {
+/// A set, by its manager's position in the list of them and its identity.
+type SetKey = (usize, String);
+/// Sets that wait until others were put together, and how long.
+type Later = HashMap<SetKey, u32>;
+
+struct Scanner<'a> {
     scan: Scan,
     /// Nodes that were looked at already.
     looked_at: usize,
     /// Members, by the manager's position in the list of them.
     members: BTreeMap<usize, Vec<usize>>,
-    /// Sets that were put together, by manager.
-    done: HashSet<(usize, String)>,
+    /// Nodes that carry a partition table too, by the manager of that.
+    tables: HashMap<usize, usize>,
+    /// Sets that were put together; of how many members, where some were missing.
+    done: HashMap<SetKey, Option<usize>>,
+    later: &'a Later,
+    /// Whether nothing begins anew any more.
+    is_last: bool,
+    /// Nodes of which it was told why nothing came of them.
+    told: HashSet<usize>,
 }
 
-impl Scanner {
+impl<'a> Scanner<'a> {
+    fn new(disks: &[Device], later: &'a Later) -> Self {
+        let mut scan = Scan::default();
+        for (number, device) in disks.iter().enumerate() {
+            let volume = Volume::new("", VolumeKind::WholeDisk, device.block_size, Arc::clone(&device.data));
+            let node = Node {
+                volume,
+                made_by: None,
+                member_of: None,
+                claimed_by: None,
+                disk: Some(number),
+                position: number.to_string(),
+                depth: 0,
+                device: Device { name: format!("disk {number}"), ..device.clone() },
+            };
+            scan.nodes.push(node);
+            scan.tables.push(Table::None);
+        }
+        Self {
+            scan,
+            looked_at: 0,
+            members: BTreeMap::new(),
+            tables: HashMap::new(),
+            done: HashMap::new(),
+            later,
+            is_last: false,
+            told: HashSet::new(),
+        }
+    }
+
     /// Looks at what is new, and puts together what is complete; what is not complete only when nothing else brings
-    /// anything new, one set at a time.
-    fn run(&mut self) {
+    /// anything new.
+    ///
+    /// # Errors
+    /// When a set was put together without a member that appeared afterwards.
+    fn run(&mut self) -> Result<(), SetKey> {
         loop {
             while self.looked_at < self.scan.nodes.len() {
                 self.look_at(self.looked_at);
                 self.looked_at = self.looked_at.saturating_add(1);
             }
-            let mut sets = self.sets();
+            let mut sets = self.sets()?;
             if sets.iter().any(|(_, set)| set.complete) {
                 sets.retain(|(_, set)| set.complete);
             } else {
-                sets.truncate(1);
+                let rank =
+                    |(number, set): &(usize, Set)| self.later.get(&(*number, set.id.clone())).copied().unwrap_or(0);
+                let first = sets.iter().map(rank).min();
+                sets.retain(|set| Some(rank(set)) == first);
             }
             if sets.is_empty() {
-                return;
+                return Ok(());
             }
             for (manager, set) in sets {
                 self.assemble(manager, &set);
@@ -149,19 +203,22 @@ impl Scanner {
     }
 
     /// The sets that were not put together yet.
-    fn sets(&self) -> Vec<(usize, Set)> {
+    fn sets(&self) -> Result<Vec<(usize, Set)>, SetKey> {
         let mut all = Vec::new();
         for (number, manager) in MANAGERS.iter().enumerate() {
             let nodes = self.members.get(&number).map(Vec::as_slice).unwrap_or_default();
             let devices: Vec<_> = nodes.iter().filter_map(|node| Some(&self.scan.nodes.get(*node)?.device)).collect();
             for mut set in manager.sets(&devices) {
                 set.members = set.members.iter().filter_map(|member| nodes.get(*member).copied()).collect();
-                if !self.done.contains(&(number, set.id.clone())) {
-                    all.push((number, set));
+                let key = (number, set.id.clone());
+                match self.done.get(&key) {
+                    None => all.push((number, set)),
+                    Some(Some(count)) if set.members.len() > *count && !self.is_last => return Err(key),
+                    Some(_) => {}
                 }
             }
         }
-        all
+        Ok(all)
     }
 
     /// Asks every manager whether a node is its member.
@@ -178,41 +235,64 @@ impl Scanner {
         // As Linux: what looks like a table at the start of a partition is boot code or a left-over.
         let is_partition = node.volume.partition.is_some();
         let asked = MANAGERS.iter().enumerate().filter(|(number, _)| !is_partition || !is_table(*number));
+        let (mut claimed, mut damaged) = (None, None);
         for (number, manager) in asked {
+            if claimed.is_some() && !is_table(number) {
+                continue;
+            }
             match manager.probe(&device) {
-                Ok(None) => continue,
-                Ok(Some(membership)) if in_partition(&device, &membership, number) => continue,
-                Ok(Some(_)) => self.claim(position, number, disk),
-                Err(error) => {
-                    self.scan.notices.push(format!("{}: its {} cannot be used: {error}", device.name, what(*manager)));
-                    if let (Some(table), true) =
-                        (disk.and_then(|disk| self.scan.tables.get_mut(disk)), is_table(number))
-                    {
-                        *table = Table::Damaged;
-                    }
-                    if let Some(node) = self.scan.nodes.get_mut(position) {
-                        node.claimed_by = Some(manager.name());
+                Ok(Some(membership)) if in_partition(&device, &membership, number) => {}
+                Ok(Some(_)) if claimed.is_some() => {
+                    self.tables.insert(position, number);
+                    break;
+                }
+                Ok(Some(_)) => {
+                    claimed = Some(number);
+                    if is_table(number) {
+                        break;
                     }
                 }
+                Err(Error::Damaged(why)) if claimed.is_none() => {
+                    let why = clean::text(&why);
+                    self.scan.notices.push(format!("{}: its {} cannot be used: {why}", device.name, what(*manager)));
+                    self.set_table(disk.filter(|_| is_table(number)), Table::Damaged);
+                    damaged = damaged.or(Some(manager.name()));
+                }
+                // What cannot be read is nobody's metadata: a volume that lacks a disk may have files all the same.
+                Ok(None) | Err(_) => {}
             }
-            return;
+        }
+        match (claimed, damaged) {
+            (Some(number), _) => self.claim(position, number),
+            // It is a member, or has a table, and nothing else: what else it looks like would be a guess.
+            (None, Some(manager)) => {
+                self.told.insert(position);
+                if let Some(node) = self.scan.nodes.get_mut(position) {
+                    node.claimed_by = Some(manager);
+                }
+            }
+            (None, None) => {}
         }
     }
 
-    fn claim(&mut self, position: usize, number: usize, disk: Option<usize>) {
+    fn set_table(&mut self, disk: Option<usize>, found: Table) {
+        if let Some(table) = disk.and_then(|disk| self.scan.tables.get_mut(disk)) {
+            *table = found;
+        }
+    }
+
+    fn claim(&mut self, position: usize, number: usize) {
         let name = MANAGERS.get(number).map_or("", |manager| manager.name());
-        if let Some(node) = self.scan.nodes.get_mut(position) {
-            node.claimed_by = Some(name);
-        }
+        let Some(node) = self.scan.nodes.get_mut(position) else { return };
+        node.claimed_by = Some(name);
+        let disk = node.disk.filter(|_| node.depth == 0);
         self.members.entry(number).or_default().push(position);
-        if let (Some(table), true) = (disk.and_then(|disk| self.scan.tables.get_mut(disk)), is_table(number)) {
-            *table = Table::Managed(name);
-        }
+        self.set_table(disk.filter(|_| is_table(number)), Table::Managed(name));
     }
 
     /// Makes the volumes of a set; they are looked at next.
     fn assemble(&mut self, number: usize, set: &Set) {
-        self.done.insert((number, set.id.clone()));
+        self.done.insert((number, set.id.clone()), (!set.complete).then_some(set.members.len()));
         let Some(manager) = MANAGERS.get(number) else { return };
         let nodes = || set.members.iter().filter_map(|member| self.scan.nodes.get(*member));
         let devices: Vec<_> = nodes().map(|node| &node.device).collect();
@@ -221,10 +301,18 @@ impl Scanner {
         let disks: HashSet<_> = nodes().map(|node| node.disk).collect();
         let disk = if disks.len() == 1 { disks.into_iter().next().flatten() } else { None };
         let depth = nodes().map(|node| node.depth).max().unwrap_or(0).saturating_add(1);
-        let mut group = match manager.assemble(&devices, &self.scan.faults) {
-            Ok(group) => group,
+        let is_degraded = nodes().any(|node| node.volume.health == Health::Degraded);
+        let made = manager.assemble(&devices, &self.scan.faults);
+        let is_whole = made.as_ref().is_ok_and(|group| group.health <= Health::Degraded);
+        if !is_whole && self.use_tables(number, set, manager.name()) {
+            return;
+        }
+        let mut group = match made {
+            Ok(group) => clean::group(group),
             Err(error) => {
-                self.scan.notices.push(format!("{names}: the {} cannot be used: {error}", what(*manager)));
+                self.told.extend(&set.members);
+                let why = clean::text(&error.to_string());
+                self.scan.notices.push(format!("{names}: the {} cannot be used: {why}", what(*manager)));
                 return;
             }
         };
@@ -254,9 +342,48 @@ impl Scanner {
             volumes.sort_by_key(|volume| volume.partition);
         }
         for volume in volumes {
+            let mut volume = clean::volume(volume);
+            if is_degraded && volume.health == Health::Whole {
+                volume.health = Health::Degraded;
+            }
             self.add(volume, position, &whose, (disk, depth));
         }
         self.scan.groups.push(group);
+    }
+
+    /// Where members of a set that is not whole carry partition tables, these are used: what says that they are members may be
+    /// left over from an earlier life. Whether there were any.
+    fn use_tables(&mut self, number: usize, set: &Set, manager: &str) -> bool {
+        let tables: Vec<_> = set.members.iter().filter_map(|node| Some((*node, *self.tables.get(node)?))).collect();
+        for (node, table) in &tables {
+            if let Some(members) = self.members.get_mut(&number) {
+                members.retain(|member| member != node);
+            }
+            let name = self.scan.nodes.get(*node).map(|node| node.device.name.clone()).unwrap_or_default();
+            self.scan.notices.push(format!(
+                "{name}: its partition table is used; it is a member for {manager} as well, but of something that is not whole"
+            ));
+            self.claim(*node, *table);
+        }
+        if !tables.is_empty() {
+            // What is left of the set is looked at again.
+            self.done.remove(&(number, set.id.clone()));
+        }
+        !tables.is_empty()
+    }
+
+    /// Tells of members of which nothing came.
+    fn finish(mut self) -> Scan {
+        self.scan.give_positions();
+        for (number, node) in self.scan.nodes.iter().enumerate() {
+            let Some(manager) = node.claimed_by.filter(|_| node.member_of.is_none() && !self.told.contains(&number))
+            else {
+                continue;
+            };
+            let what = "but nothing that it belongs to was found: add the other disks";
+            self.scan.notices.push(format!("{}: it is a member for {manager}, {what}", node.device.name));
+        }
+        self.scan
     }
 
     fn add(&mut self, volume: Volume, group: usize, whose: &str, (disk, depth): (Option<usize>, usize)) {
@@ -275,71 +402,6 @@ impl Scanner {
         let (made_by, position) = (Some(group), String::new());
         let node = Node { volume, made_by, member_of: None, claimed_by: None, disk, position, depth, device };
         self.scan.nodes.push(node);
-    }
-
-    /// Gives everything its position, now that all groups are known.
-    fn finish(mut self) -> Scan {
-        let labels = self.labels();
-        let mut taken = HashSet::new();
-        for number in 0..self.scan.nodes.len() {
-            let position = self.position(number, &labels);
-            // Names come from disks, and may be alike or look like others.
-            let mut unique = position.clone();
-            let mut count = 1_u32;
-            while !taken.insert(unique.clone()) {
-                count = count.saturating_add(1);
-                unique = format!("{position}~{count}");
-            }
-            if let Some(node) = self.scan.nodes.get_mut(number) {
-                node.position = unique;
-            }
-        }
-        for node in &self.scan.nodes {
-            if let (None, Some(manager)) = (node.member_of, node.claimed_by)
-                && !self.scan.notices.iter().any(|notice| notice.starts_with(&node.device.name))
-            {
-                let notice = format!(
-                    "{}: it is a member for {manager}, but nothing that it belongs to was found",
-                    node.device.name
-                );
-                self.scan.notices.push(notice);
-            }
-        }
-        self.scan
-    }
-
-    /// What the volumes of each group are named by: its name, with the beginning of its UUID where several have that.
-    fn labels(&self) -> Vec<String> {
-        let own = |group: &Group| {
-            let uuid = group.uuid.as_deref().unwrap_or_default();
-            let short: String = uuid.chars().filter(char::is_ascii_alphanumeric).take(8).collect();
-            // Names of arrays and of volume groups do not stand in each other's way.
-            let family = group.kind.split(' ').next().unwrap_or_default().to_owned();
-            (family, group.name.clone().unwrap_or_else(|| short.clone()), short)
-        };
-        let own: Vec<_> = self.scan.groups.iter().map(own).collect();
-        let shared = |family: &String, name: &String| {
-            own.iter().filter(|(other, of, _)| other == family && of == name).count() > 1
-        };
-        let label = |(family, name, short): &(String, String, String)| {
-            if shared(family, name) { format!("{name}-{short}") } else { name.clone() }
-        };
-        own.iter().map(label).collect()
-    }
-
-    fn position(&self, number: usize, labels: &[String]) -> String {
-        let Some(node) = self.scan.nodes.get(number) else { return String::new() };
-        let Some(group) = node.made_by else { return node.position.clone() };
-        let label = labels.get(group).map(String::as_str).unwrap_or_default();
-        match (node.volume.partition, node.volume.name.as_str()) {
-            (Some(partition), _) => {
-                let carrier = self.scan.nodes.iter().find(|carrier| carrier.member_of == Some(group));
-                let carrier = carrier.map(|carrier| carrier.position.as_str()).unwrap_or_default();
-                format!("{carrier}:{partition}")
-            }
-            (None, "") => format!("md/{label}"),
-            (None, name) => format!("{label}/{name}"),
-        }
     }
 }
 
@@ -366,3 +428,6 @@ fn in_partition(device: &Device, membership: &Membership, manager: usize) -> boo
     let covers = |volume: &Volume| membership.at.checked_sub(volume.start).is_some_and(|inside| inside < volume.bytes);
     group.volumes.iter().any(covers)
 }
+
+#[cfg(test)]
+mod tests;

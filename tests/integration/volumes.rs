@@ -177,3 +177,32 @@ fn people_see_it_when_they_ask_for_it() {
     }
     assert_eq!(said(&["--verbose"]), verbose);
 }
+
+#[test]
+fn a_file_system_on_a_whole_disk_wins_over_a_table_that_was_left_in_front_of_it() {
+    if !skip_unless(&[Need::MKFS]) {
+        return;
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let make = |name: &str, size: &str| {
+        let image = directory.path().join(format!("{name}.img"));
+        run(program("mkfs.ext4").args(["-q", "-L", name]).arg(&image).arg(size));
+        image
+    };
+    let (image, part) = (make("whole", "64M"), make("part", "16M"));
+    let disk = File::options().write(true).open(&image).unwrap();
+    // One Linux partition, from 1 MiB on.
+    disk.write_all_at(&[0x83, 0, 0, 0, 0, 8, 0, 0, 0, 0, 1, 0], 450).unwrap();
+    disk.write_all_at(&[0x55, 0xAA], 510).unwrap();
+    let list = || -> Report {
+        fr_mount(&Place::new(), ["volumes".as_ref(), "--json".as_ref(), image.as_os_str()]).assert_ok().json()
+    };
+    let report = list();
+    assert_eq!(report.volumes.len(), 1, "{report:#?}");
+    assert_eq!((report.volume("whole").position.as_str(), report.disks[0].table.as_str()), ("0", "MBR"));
+    assert!(report.notices[0].contains("left over"), "{:?}", report.notices);
+    // Where the partition holds something, it is the table that is right.
+    disk.write_all_at(&fs::read(part).unwrap(), 1 << 20).unwrap();
+    let report = list();
+    assert_eq!(report.volumes.iter().map(|volume| volume.position.as_str()).collect::<Vec<_>>(), ["0:1"]);
+}
