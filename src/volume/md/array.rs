@@ -1,14 +1,17 @@
 //! An array, put together of its members.
 
+use super::containers;
 use super::geometry::{Geometry, Level};
 use super::legs::{Legs, Side};
 use super::logs::Logs;
 use super::members::{Candidate, Members, Seat};
 use super::reshape;
 use super::superblock::{Reshape, Superblock};
-use crate::map::{Faults, Layout, Leg, Map, Source, Trusted};
-use crate::{Error, Group, Health, Purpose, Volume, VolumeKind};
-use block::{BlockSize, MemoryDisk, ReadAt};
+use crate::map::{Faults, Layout, Leg, Map, Piece, Source, Trusted};
+use crate::{Error, Group, Health, Member, MemberState, Volume, VolumeKind};
+use block::{BlockSize, ReadAt, ReadError, ReadErrorKind};
+use std::cmp::Reverse;
+use std::ops::Range;
 use std::sync::Arc;
 
 /// What `candidates`, which all carry the same UUID, make up.
@@ -23,7 +26,16 @@ pub(super) fn assemble(candidates: &[Candidate<'_>], faults: &Arc<Faults>) -> Re
     let mut legs = Legs::new(superblock, faults);
     let volume = match volume(&members, &mut legs, block_size, faults) {
         Ok(volume) => volume,
-        Err(error) => refused(superblock, block_size, &error),
+        Err(error) => {
+            let kind = superblock.geometry.description();
+            let why = match needs(&members) {
+                Some(needs) if !error.to_string().contains(&needs) => format!("{error}. {needs}"),
+                _ => error.to_string(),
+            };
+            let mut volume = containers::refused("", &kind, known_size(&members), block_size, &why);
+            volume.uuid = Some(superblock.uuid());
+            volume
+        }
     };
     let mut notices = members.notices;
     notices.append(&mut legs.notices);
@@ -44,14 +56,72 @@ fn short_name(name: &str) -> Option<String> {
     Some(name.to_owned()).filter(|name| !name.is_empty())
 }
 
-/// What cannot be read, so that users see that it is there.
-fn refused(superblock: &Superblock, block_size: BlockSize, error: &Error) -> Volume {
-    let kind = VolumeKind::Layout(superblock.geometry.description());
-    let nothing: Arc<dyn ReadAt> = Arc::new(MemoryDisk::new(Vec::new(), block_size));
-    let mut volume = Volume::new("", kind, block_size, nothing);
-    volume.purpose = Purpose::Refused(error.to_string());
-    volume.health = Health::Unreadable;
-    volume
+/// The size of an array that cannot be read, where it is known; 0 where it is not.
+fn known_size(members: &Members<'_>) -> u64 {
+    let geometry = &members.freshest.geometry;
+    let known = |seat: &Seat<'_>| seat.holder.map(|candidate| candidate.superblock.data_bytes);
+    let data: Option<Vec<u64>> = match geometry.level.uses_all_of_each_member() {
+        true => members.seats.iter().map(known).collect(),
+        false => usize::try_from(geometry.members).ok().map(|count| vec![geometry.component; count]),
+    };
+    let Some(data) = data else { return 0 };
+    if geometry.level == Level::Raid0 {
+        let whole = data.iter().map(|bytes| bytes.saturating_sub(bytes.checked_rem(geometry.chunk).unwrap_or(0)));
+        return whole.fold(0, u64::saturating_add);
+    }
+    geometry.layout(&data).map_or(0, |layout| layout.size())
+}
+
+/// What is missing of an array that cannot do without it, and what to do; `None` where no role is empty.
+fn needs(members: &Members<'_>) -> Option<String> {
+    let superblock = &members.freshest;
+    let geometry = &superblock.geometry;
+    let role = |number: usize| {
+        let role = format!("device {number}");
+        let is_stale = |member: &Member| member.role == role && member.state == MemberState::Stale;
+        if members.list.iter().any(is_stale) { format!("{role} (out of date)") } else { role }
+    };
+    let is_empty = |seat: &Seat<'_>| seat.holder.is_none() && seat.replacement.is_none();
+    let missing = members.seats.iter().enumerate().filter(|(_, seat)| is_empty(seat));
+    let missing: Vec<_> = missing.map(|(number, _)| role(number)).collect();
+    if missing.is_empty() {
+        return None;
+    }
+    let all = superblock.members();
+    let needed = match geometry.level {
+        Level::Linear | Level::Raid0 => format!("all of its {all} devices"),
+        Level::Raid1 => format!("one of its {all} devices"),
+        Level::Raid4 | Level::Raid5 | Level::Raid6 => {
+            format!("{} of its {all} devices", all.saturating_sub(geometry.level.parities()))
+        }
+        Level::Raid10 => format!("those of its {all} devices that hold a copy of each chunk"),
+    };
+    let name = short_name(&superblock.name).unwrap_or_else(|| superblock.uuid());
+    let (level, missing) = (geometry.level.name(), missing.join(", "));
+    Some(format!("{level} '{name}' needs {needed}; missing: {missing}. Add these disks."))
+}
+
+/// An array of which some cannot be read for want of members: errors say which.
+struct Wanting {
+    data: Arc<dyn ReadAt>,
+    needs: String,
+}
+
+impl ReadAt for Wanting {
+    fn size(&self) -> u64 {
+        self.data.size()
+    }
+
+    fn read_exact_at(&self, offset: u64, buf: &mut [u8]) -> Result<(), ReadError> {
+        self.data.read_exact_at(offset, buf).map_err(|error| match error.kind {
+            ReadErrorKind::Missing => error.with_detail(&self.needs),
+            _ => error,
+        })
+    }
+
+    fn will_need(&self, ranges: &[Range<u64>]) {
+        self.data.will_need(ranges);
+    }
 }
 
 fn volume(
@@ -66,6 +136,11 @@ fn volume(
         None => at_rest(members, legs)?,
         Some(reshape) => being_reshaped(members, reshape, legs)?,
     };
+    let needs = needs(members).filter(|_| health >= Health::Partial);
+    if health == Health::Unreadable {
+        let none = || "none of its members can be read".to_owned();
+        return Err(Error::Damaged(needs.unwrap_or_else(none)));
+    }
     let mut logs = Logs { members, layout: layout.as_ref(), notices: Vec::new(), is_parity_recovered: false };
     let replayed = logs.apply(&mut all)?;
     let lacks_journal = superblock.extras.has_journal && replayed.is_none();
@@ -80,10 +155,15 @@ fn volume(
         Some(replayed) => replayed.volume(map),
         None => map,
     };
+    let data = match &needs {
+        Some(needs) => Arc::new(Wanting { data, needs: needs.clone() }),
+        None => data,
+    };
     let mut volume = Volume::new("", kind, block_size, data);
     volume.uuid = Some(superblock.uuid());
     volume.health = if lacks_journal { health.max(Health::Degraded) } else { health };
     volume.notices = notices(superblock, health, is_parity_recovered);
+    volume.notices.splice(..0, needs);
     volume.notices.append(&mut said);
     Ok(volume)
 }
@@ -93,10 +173,13 @@ type Put = (Box<dyn Layout>, Vec<Leg>, Health);
 
 fn at_rest(members: &Members<'_>, legs: &mut Legs<'_>) -> Result<Put, Error> {
     let geometry = &members.freshest.geometry;
-    let seats = in_reading_order(geometry, &members.seats);
+    let seats = in_reading_order(members);
     let all: Vec<Leg> = seats.iter().map(|(role, seat)| legs.leg(*role, *seat, Side::Before)).collect();
-    let layout = layout(geometry, &all)?;
+    let mut layout = layout(geometry, &all)?;
     let health = health(layout.as_ref(), geometry, &members.seats, &all);
+    if members.is_mixed && geometry.level == Level::Raid10 {
+        layout = Box::new(NewestFirst { layout, updated: members.seats.iter().map(updated).collect() });
+    }
     Ok((layout, all, health))
 }
 
@@ -158,16 +241,46 @@ fn notices(superblock: &Superblock, health: Health, is_parity_recovered: bool) -
 }
 
 /// Roles in the order of the map's members: a mirror is read from the first that is there, and those that its owner
-/// wanted to be written only come last (Linux `raid1.c`, `read_balance`).
-fn in_reading_order<'a>(geometry: &Geometry, seats: &[Seat<'a>]) -> Vec<(usize, Seat<'a>)> {
-    let mut seats: Vec<_> = seats.iter().copied().enumerate().collect();
+/// wanted to be written only come last (Linux `raid1.c`, `read_balance`). Of members of different times the newest is
+/// first.
+fn in_reading_order<'a>(members: &Members<'a>) -> Vec<(usize, Seat<'a>)> {
+    let mut seats: Vec<_> = members.seats.iter().copied().enumerate().collect();
     let is_last = |(_, seat): &(usize, Seat<'_>)| {
         seat.holder.or(seat.replacement).is_none_or(|candidate| candidate.superblock.is_write_mostly)
     };
-    if geometry.level == Level::Raid1 {
+    if members.freshest.geometry.level == Level::Raid1 {
         seats.sort_by_key(is_last);
+        if members.is_mixed {
+            seats.sort_by_key(|(_, seat)| Reverse(updated(seat)));
+        }
     }
     seats
+}
+
+/// When what is read of this role first was last written.
+fn updated(seat: &Seat<'_>) -> u64 {
+    seat.holder.or(seat.replacement).map_or(0, |candidate| candidate.superblock.updated)
+}
+
+/// A layout whose copies are read from the member that was written last, where it is there.
+struct NewestFirst {
+    layout: Box<dyn Layout>,
+    /// When each member was last written.
+    updated: Vec<u64>,
+}
+
+impl Layout for NewestFirst {
+    fn size(&self) -> u64 {
+        self.layout.size()
+    }
+
+    fn piece(&self, offset: u64) -> Result<Piece, ReadError> {
+        let mut piece = self.layout.piece(offset)?;
+        if let Source::Copies(places) = &mut piece.source {
+            places.sort_by_key(|place| Reverse(self.updated.get(place.member)));
+        }
+        Ok(piece)
+    }
 }
 
 /// What the array's bytes are, also where members are missing whose size nobody wrote down.
@@ -197,7 +310,7 @@ fn layout(geometry: &Geometry, legs: &[Leg]) -> Result<Box<dyn Layout>, Error> {
 /// What can be read, when these legs are all there is.
 fn health(layout: &dyn Layout, geometry: &Geometry, seats: &[Seat<'_>], legs: &[Leg]) -> Health {
     let is_whole = |seat: &Seat<'_>| {
-        [seat.holder, seat.replacement].iter().flatten().any(|candidate| candidate.superblock.recovered_to.is_none())
+        [seat.holder, seat.replacement].iter().flatten().any(|candidate| candidate.is_whole(geometry))
     };
     let whole = seats.iter().filter(|seat| is_whole(seat)).count();
     let missing = seats.len().saturating_sub(whole);

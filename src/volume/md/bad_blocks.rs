@@ -48,6 +48,8 @@ impl BadBlockLog {
             let start = scaled(entry >> 10);
             start..start.saturating_add(scaled(entry & 0x3ff))
         };
-        Ok(entries.take_while(|entry| *entry != u64::MAX).map(range).collect())
+        let ranges = entries.take_while(|entry| *entry != u64::MAX).map(range);
+        // Entries of no length are none, as for Linux: a list that was never written may be all zeros.
+        Ok(ranges.filter(|range| !range.is_empty()).collect())
     }
 }

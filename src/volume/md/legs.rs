@@ -1,5 +1,6 @@
 //! The members of an array as what its map reads: each from where its data begins, without what is not to be read.
 
+use super::cut_short::CutShort;
 use super::members::{Candidate, Seat};
 use super::superblock::Superblock;
 use crate::map::{Excluded, Faults, Layout, Leg, Linear, Map, Place, Segment, Source};
@@ -84,10 +85,14 @@ impl<'a> Legs<'a> {
         if length < wanted && side == Side::Before {
             self.notices.push(format!("{name} is cut short: it has {length} bytes for data, and had {wanted}"));
         }
-        let slice = Slice::new(device, start, length).ok()?;
-        let Some(recovered) = superblock.recovered_to else { return Some(Arc::new(slice)) };
-        let rest: Vec<Range<u64>> = std::iter::once(recovered.min(length)..length).collect();
-        Some(Arc::new(Excluded::not_rebuilt(Arc::new(slice), rest)))
+        let start = start.min(device.size());
+        let mut data: Arc<dyn ReadAt> = Arc::new(Slice::new(device, start, length).ok()?);
+        if length < wanted {
+            data = Arc::new(CutShort { left: data, size: wanted });
+        }
+        let Some(recovered) = superblock.recovered_to else { return Some(data) };
+        let rest: Vec<Range<u64>> = std::iter::once(recovered.min(wanted)..wanted).collect();
+        Some(Arc::new(Excluded::not_rebuilt(data, rest)))
     }
 }
 

@@ -33,15 +33,21 @@ impl Logs<'_> {
             return Ok(None);
         }
         let Some(journal) = self.members.journal else {
-            let notice = "its journal is missing: what was written last may be there alone, and is not shown then";
-            self.notices.push(notice.to_owned());
+            self.notices.push(without_journal(superblock.in_sync_to.is_some()));
             return Ok(None);
         };
         if superblock.reshape.is_some() {
             return Err(Error::Damaged("it has a journal and is being reshaped, which cannot be".to_owned()));
         }
         let own = &journal.superblock;
-        let data = Slice::new(Arc::clone(&journal.device.data), own.data_offset, own.data_bytes)?;
+        let name = &journal.device.name;
+        let cut_short = |_| {
+            Error::Damaged(format!(
+                "its journal, {name}, is cut short, and the newest writes may be in what is missing of it: open the \
+                 array without {name} to see what is older"
+            ))
+        };
+        let data = Slice::new(Arc::clone(&journal.device.data), own.data_offset, own.data_bytes).map_err(cut_short)?;
         let parities = superblock.geometry.level.parities();
         let journal = Journal {
             data: Arc::new(data),
@@ -94,6 +100,19 @@ impl Logs<'_> {
         let member = |(seat, leg): (&Seat<'_>, &Leg)| leg.data.clone().filter(|_| is_whole(seat));
         self.members.seats.iter().zip(legs).map(member).collect()
     }
+}
+
+/// What to know of an array whose journal is not there, or was left behind.
+fn without_journal(was_in_use: bool) -> String {
+    let when = match was_in_use {
+        true => "it was in use",
+        false => "nothing else tells whether it was in use",
+    };
+    format!(
+        "its journal is missing or out of date: the newest writes may be there alone, and {when}. What is read may be \
+         older than what was written, in some places and not in others (Linux starts it with --force only). Add the \
+         journal's disk"
+    )
 }
 
 /// The partial parity log of a member that is up to date.

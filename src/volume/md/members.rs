@@ -4,8 +4,12 @@
 //! The superblock that was written most often is right about who is what. As for Linux and `mdadm`, a member may be one
 //! behind: superblocks are written to one member after the other, and before any data that depends on them.
 
+use super::geometry::Geometry;
 use super::superblock::{Role, Superblock};
 use crate::{Device, Error, Member, MemberState};
+
+mod times;
+mod twins;
 
 /// A device that says that it belongs to an array.
 pub(super) struct Candidate<'a> {
@@ -13,6 +17,19 @@ pub(super) struct Candidate<'a> {
     pub(super) position: usize,
     pub(super) device: &'a Device,
     pub(super) superblock: Superblock,
+}
+
+impl Candidate<'_> {
+    /// Whether it holds all that the array has on it: it is filled, and its device is as long as it was.
+    pub(super) fn is_whole(&self, geometry: &Geometry) -> bool {
+        let superblock = &self.superblock;
+        let used = match geometry.level.uses_all_of_each_member() {
+            true => superblock.data_bytes,
+            false => geometry.component,
+        };
+        let start = superblock.data_offset.max(superblock.new_data_offset);
+        superblock.recovered_to.is_none() && start.saturating_add(used) <= self.device.data.size()
+    }
 }
 
 /// What becomes of a candidate.
@@ -28,8 +45,12 @@ enum Verdict {
     Apart,
     /// It describes another array.
     Different,
-    /// Another one has the same role, and nothing tells which is right.
-    Twice,
+    /// This other one has the same role, and nothing tells which is right.
+    Twice(usize),
+    /// It is this other one once more: a copy of the same disk.
+    Same(usize),
+    /// This other one has the same role, and was written later.
+    Older(usize),
 }
 
 /// The members of an array.
@@ -42,6 +63,8 @@ pub(super) struct Members<'a> {
     /// All of them as users see them.
     pub(super) list: Vec<Member>,
     pub(super) notices: Vec<String>,
+    /// Whether what is read was last written at different times.
+    pub(super) is_mixed: bool,
 }
 
 /// A role of an array.
@@ -71,20 +94,21 @@ impl<'a> Members<'a> {
         let none = || Error::Damaged("none of its members can be used".to_owned());
         let best = freshest(candidates).ok_or_else(none)?;
         let mut verdicts: Vec<_> = candidates.iter().map(|candidate| verdict(candidate, best)).collect();
-        refuse_equals(candidates, &mut verdicts);
+        twins::settle(candidates, &mut verdicts);
         let roles = usize::try_from(best.superblock.members()).unwrap_or(usize::MAX);
         let seats = vec![Seat::default(); roles];
         let freshest = best.superblock.clone();
         let (journal, list, notices) = (None, Vec::new(), Vec::new());
-        let mut members = Self { freshest, seats, journal, list, notices };
+        let mut members = Self { freshest, seats, journal, list, notices, is_mixed: false };
         for (candidate, verdict) in candidates.iter().zip(verdicts) {
-            members.seat(candidate, verdict);
+            members.seat(candidate, verdict, candidates);
         }
         members.tell_missing();
+        members.tell_times();
         Ok(members)
     }
 
-    fn seat(&mut self, candidate: &'a Candidate<'a>, verdict: Verdict) {
+    fn seat(&mut self, candidate: &'a Candidate<'a>, verdict: Verdict, all: &[Candidate<'_>]) {
         let superblock = &candidate.superblock;
         let number = match (verdict, superblock.role()) {
             (Verdict::Accepted(Role::Active(role)), _) | (_, Role::Active(role)) => Some(role),
@@ -115,9 +139,15 @@ impl<'a> Members<'a> {
             Verdict::Accepted(Role::Spare | Role::Faulty) => {
                 (entry.role, entry.state) = ("spare".to_owned(), MemberState::Spare);
             }
-            Verdict::Behind | Verdict::Failed | Verdict::Apart | Verdict::Different | Verdict::Twice => {}
+            Verdict::Behind
+            | Verdict::Failed
+            | Verdict::Apart
+            | Verdict::Different
+            | Verdict::Twice(_)
+            | Verdict::Same(_)
+            | Verdict::Older(_) => {}
         }
-        self.tell(candidate, verdict);
+        self.tell(candidate, verdict, all);
         self.list.push(entry);
     }
 
@@ -133,8 +163,9 @@ impl<'a> Members<'a> {
     }
 
     /// Says why a candidate is left out.
-    fn tell(&mut self, candidate: &Candidate<'_>, verdict: Verdict) {
-        let (name, superblock) = (name(candidate), &candidate.superblock);
+    fn tell(&mut self, candidate: &Candidate<'_>, verdict: Verdict, all_candidates: &[Candidate<'_>]) {
+        let other = |rival: usize| all_candidates.get(rival).map_or("another disk", name);
+        let (name, superblock) = (candidate.device.name.as_str(), &candidate.superblock);
         let (own, all) = (superblock.events, self.freshest.events);
         let why = match verdict {
             Verdict::Accepted(_) => return,
@@ -147,9 +178,25 @@ impl<'a> Members<'a> {
                  others are read (their event count is {all}, its own {own}); to see what it has, open it without them"
             ),
             Verdict::Different => format!("{name} describes another array under the same UUID, and is not read"),
-            Verdict::Twice => {
-                format!("{name} has the place of another member, nothing tells which is right, and neither is read")
+            Verdict::Twice(rival) => {
+                let other = other(rival);
+                format!(
+                    "{name} and {other} have the same place in the array, nothing tells which is right, and neither is \
+                     read: open the array again without {name}, or without {other}"
+                )
             }
+            Verdict::Same(first) => {
+                let first = other(first);
+                format!(
+                    "{name} is the same member as {first}, with the same superblock: {first} is read, and {name} is not"
+                )
+            }
+            Verdict::Older(newer) => format!(
+                "{name} is the same member as {newer}, as it was earlier ({} instead of {}), and is not read",
+                times::utc(superblock.updated),
+                times::utc(all_candidates.get(newer).map_or(0, |newer| newer.superblock.updated)),
+                newer = other(newer),
+            ),
         };
         self.notices.push(why);
     }
@@ -203,28 +250,4 @@ fn is_apart(own: &Superblock, best: &Superblock) -> bool {
     let (Role::Active(own_role), Role::Active(best_role)) = (own.role(), best.role()) else { return false };
     let is_alone = !own.knows(best_role) && !best.is_replacement && !own.is_replacement;
     is_alone && (own.events >= best.events.saturating_sub(1) || !best.knows(own_role))
-}
-
-/// Where one place is taken twice, the younger counts; of equals neither does.
-fn refuse_equals(candidates: &[Candidate<'_>], verdicts: &mut [Verdict]) {
-    let place = |position: usize, verdicts: &[Verdict]| {
-        let (candidate, verdict) = (candidates.get(position)?, verdicts.get(position)?);
-        match verdict {
-            Verdict::Accepted(role @ (Role::Active(_) | Role::Journal)) => {
-                Some((*role, candidate.superblock.is_replacement, candidate.superblock.events))
-            }
-            _ => None,
-        }
-    };
-    let before = verdicts.to_vec();
-    for (position, verdict) in verdicts.iter_mut().enumerate() {
-        let Some((role, is_replacement, events)) = place(position, &before) else { continue };
-        let rivals = (0..before.len()).filter(|other| *other != position).filter_map(|other| place(other, &before));
-        let rivals = rivals.filter(|(other, kind, _)| (*other, *kind) == (role, is_replacement));
-        match rivals.map(|(_, _, events)| events).max() {
-            Some(other) if other > events => *verdict = Verdict::Behind,
-            Some(other) if other == events => *verdict = Verdict::Twice,
-            _ => {}
-        }
-    }
 }

@@ -195,6 +195,8 @@ pub(crate) struct Unusable {
     /// Byte of the device that it is at.
     pub(crate) at: u64,
     pub(crate) error: Error,
+    /// Whether its checksum is wrong, so that nothing in it can be relied on, not even that it is one.
+    pub(crate) fails_checksum: bool,
 }
 
 /// The superblock that makes `device` a member of an array; `None` when there is none. A place that cannot be read
@@ -210,7 +212,7 @@ pub(crate) fn find(device: &Device) -> Result<Option<Superblock>, Unusable> {
     let ends = superblock_090::place(size);
     let places = version_1.into_iter().chain([(ends, Version::V090)]);
     for (at, version) in places.filter_map(|(at, version)| Some((at?, version))) {
-        let unusable = |error| Unusable { at, error };
+        let unusable = |error| Unusable { at, error, fails_checksum: false };
         let Some(bytes) = read(device, at).map_err(unusable)? else { continue };
         let parsed = match version {
             Version::V090 | Version::V090BigEndian => superblock_090::parse(&bytes, at),
@@ -222,7 +224,11 @@ pub(crate) fn find(device: &Device) -> Result<Option<Superblock>, Unusable> {
             (Ok(Some(superblock)), Some(before)) => found = Some(that_counts(before, superblock).map_err(unusable)?),
             (Err(error), before) => {
                 found = before;
-                problem = Some(unusable(error));
+                let fails_checksum = match version {
+                    Version::V090 | Version::V090BigEndian => !superblock_090::is_signed(&bytes),
+                    Version::V1_0 | Version::V1_1 | Version::V1_2 => !superblock_1::is_signed(&bytes),
+                };
+                problem = Some(Unusable { fails_checksum, ..unusable(error) });
             }
         }
     }

@@ -121,6 +121,14 @@ fn parse_in_order<O: ByteOrder>(
     raw.checked(version, at).map(Some)
 }
 
+/// Whether its checksum is right, in either byte order.
+pub(super) fn is_signed(block: &[u8; SUPERBLOCK_BYTES]) -> bool {
+    fn is_right<O: ByteOrder>(block: &[u8; SUPERBLOCK_BYTES]) -> bool {
+        Raw::<O>::ref_from_bytes(block).is_ok_and(|raw| fold(checksum::<O>(block)) == fold(raw.sb_csum.get()))
+    }
+    is_right::<LE>(block) || is_right::<BE>(block)
+}
+
 /// Linux `md.c`, `calc_sb_csum`: the sum of all words but itself, folded once.
 pub(super) fn checksum<O: ByteOrder>(block: &[u8; SUPERBLOCK_BYTES]) -> u32 {
     const AT: usize = std::mem::offset_of!(Raw<LE>, sb_csum) / 4;

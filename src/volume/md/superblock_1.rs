@@ -136,6 +136,13 @@ pub(super) fn parse(
     Ok(Some(superblock))
 }
 
+/// Whether its checksum is right.
+pub(super) fn is_signed(sector: &[u8; SUPERBLOCK_BYTES]) -> bool {
+    let Ok((raw, _)) = Raw::ref_from_prefix(sector) else { return false };
+    let count = usize::try_from(raw.max_dev.get()).unwrap_or(usize::MAX);
+    count <= ROLES_MAX && checksum(sector, count) == raw.sb_csum.get()
+}
+
 fn role(bytes: &[u8]) -> Role {
     match bytes.try_into().map(u16::from_le_bytes) {
         Ok(ROLE_FAULTY) => Role::Faulty,

@@ -89,18 +89,55 @@ fn halves_of_a_mirror_that_went_separate_ways_are_not_mixed() {
 
 #[test]
 fn of_two_devices_in_one_role_the_younger_counts_and_of_equals_none() {
-    for (events, expected) in [(10, None), (9, Some(1))] {
-        let mut disks = members(RAID5, LEFT_SYMMETRIC, 3);
-        let mut twin = Made::new(RAID5, LEFT_SYMMETRIC, 3, 1);
-        twin.events = events;
-        let mut bad = disks[1].clone();
-        bad[(DATA_SECTOR * SECTOR) as usize..].fill(0xaa);
-        write(&mut bad, twin.at, &twin.bytes());
-        disks.push(bad);
-        let array = array(&disks);
-        assert_eq!(array.devices(MemberState::Active).contains(&1), expected.is_some(), "{:?}", array.notices);
-        assert!(!array.devices(MemberState::Active).contains(&3));
-        assert!(all_read(&array));
+    // The event count of the other one, the time of its last change, its size; who of the two is read, and what is said.
+    for (events, utime, grown, expected, told) in [
+        (9, 2_000, 0, Some(1), "out of date"),
+        (10, 1_999, 0, Some(1), "as it was earlier (1970-01-01 00:33:19 UTC instead of 1970-01-01 00:33:20 UTC)"),
+        (10, 2_000, 0, Some(1), "with the same superblock"),
+        (10, 2_000, 512, None, "open the array again without"),
+    ] {
+        for is_first in [false, true] {
+            let mut disks = members(RAID5, LEFT_SYMMETRIC, 3);
+            let twin = Made { events, utime, ..Made::new(RAID5, LEFT_SYMMETRIC, 3, 1) };
+            let mut bad = disks[1].clone();
+            if told != "with the same superblock" {
+                bad[(DATA_SECTOR * SECTOR) as usize..].fill(0xaa);
+            }
+            write(&mut bad, twin.at, &twin.bytes());
+            bad.resize(bad.len() + grown, 0);
+            disks.insert(if is_first { 0 } else { 3 }, bad);
+            let array = array(&disks);
+            let (own, other) = if is_first { (2, 0) } else { (1, 3) };
+            let read = array.devices(MemberState::Active);
+            let is_equal = told == "with the same superblock";
+            let (right, wrong) = if is_equal && is_first { (other, own) } else { (own, other) };
+            assert_eq!(read.contains(&right), expected.is_some(), "{told}: {:?}", array.notices);
+            assert!(!read.contains(&wrong));
+            assert!(array.notices.iter().any(|notice| notice.contains(told)), "{:?}", array.notices);
+            assert!(all_read(&array));
+        }
+    }
+}
+
+#[test]
+fn members_of_different_times_are_told_and_the_newest_is_read_first() {
+    for (level, layout, count) in [(MIRROR, 0, 2), (10, 0x102, 4)] {
+        for (apart, is_dirty) in [(1, false), (60, false), (60, true)] {
+            let mut disks = change_members(level, layout, count, |number, made| {
+                made.utime -= if number.is_multiple_of(2) { apart } else { 0 };
+                made.resync_offset = if is_dirty { 0 } else { u64::MAX };
+                made.devflags = u8::from(apart > 1 && number == 1);
+            });
+            for old in disks.iter_mut().step_by(2).filter(|_| apart > 1) {
+                old[(DATA_SECTOR * SECTOR) as usize..].fill(0xaa);
+            }
+            let array = array(&disks);
+            assert!(all_read(&array), "{level} {apart}");
+            let told = array.notices.iter().find(|notice| notice.contains("of different recovery points"));
+            assert_eq!(told.is_some(), apart > 1, "{:?}", array.notices);
+            assert_eq!(told.is_some_and(|told| told.contains("MAY MIX")), is_dirty);
+            assert!(told.is_none_or(|told| told.contains("disk 0 at 1970-01-01 00:32:20 UTC")), "{told:?}");
+        }
     }
 }
 
@@ -214,7 +251,11 @@ fn raid_0_of_unequal_members_needs_its_layout_and_all_of_them() {
         let disks: Vec<_> = (0..kept).map(made).collect();
         let array = array(&disks);
         assert_eq!(array.purpose == Purpose::Data, readable, "{:?}", array.purpose);
-        assert_eq!(array.data.size() / SECTOR, if readable { 3 * COMPONENT_SECTORS + 128 } else { 0 });
+        assert_eq!(array.data.size() / SECTOR, if kept == 3 { 3 * COMPONENT_SECTORS + 128 } else { 0 });
+        if kept < 3 {
+            let Purpose::Refused(why) = array.purpose else { panic!("it is not refused") };
+            assert!(why.contains("needs all of its 3 devices; missing: device 2. Add these disks."), "{why}");
+        }
     }
 }
 
@@ -266,6 +307,32 @@ fn a_device_that_is_cut_short_gives_what_it_has() {
     let short = array(&disks[..1]);
     assert_eq!(count(&short.data), (100, COMPONENT_SECTORS as usize));
     assert!(short.notices.iter().any(|notice| notice.contains("cut short")), "{:?}", short.notices);
+}
+
+#[test]
+fn a_member_that_is_cut_short_moves_nothing_that_is_on_others() {
+    let cut = 100;
+    for (level, layout, health) in
+        [(-1, 0, Health::Partial), (0, 0, Health::Partial), (5, 2, Health::Degraded), (10, 0x102, Health::Degraded)]
+    {
+        for short in 0..3 {
+            let mut disks = members(level, layout, 3);
+            let whole = array(&disks).data.size();
+            disks[short].truncate(((DATA_SECTOR + cut) * SECTOR) as usize);
+            let found = array(&disks);
+            assert_eq!((found.health, found.data.size()), (health, whole), "{level}");
+            // Those that can be read are compared with what they have to be.
+            let (read, all) = count(&found.data);
+            let lost = if health == Health::Partial { COMPONENT_SECTORS - cut } else { 0 };
+            assert_eq!(all - read, lost as usize, "{level}: {short} is cut short");
+            assert!(found.notices.iter().any(|notice| notice.contains("cut short")), "{:?}", found.notices);
+        }
+    }
+    let mut disks = members(RAID5, LEFT_SYMMETRIC, 3);
+    disks[1].truncate(((DATA_SECTOR + cut) * SECTOR) as usize);
+    let found = array(&disks[1..]);
+    assert_eq!(found.health, Health::Partial);
+    assert!(count(&found.data).0 > 0);
 }
 
 /// A RAID 5 of three that becomes one of four, which has got to the middle of the data there were.
@@ -330,4 +397,82 @@ fn a_reshape_that_needs_its_backup_file_is_refused() {
         let Purpose::Refused(why) = array.purpose else { panic!("it is not refused") };
         assert!(why.contains("backup file"), "{why}");
     }
+}
+
+#[test]
+fn what_an_array_needs_is_said_with_it_and_with_every_error() {
+    let disks = members(RAID5, LEFT_SYMMETRIC, 3);
+    let array = array(&disks[..1]);
+    let needs = "RAID 5 'name' needs 2 of its 3 devices; missing: device 1, device 2. Add these disks.";
+    assert_eq!(array.health, Health::Partial);
+    assert_eq!(array.warnings, [needs]);
+    let errors = (0..array.data.size()).step_by(512).map(|at| array.data.read_exact_at(at, &mut [0; 512]));
+    let errors: Vec<_> = errors.filter_map(Result::err).collect();
+    assert!(!errors.is_empty() && errors.iter().all(|error| error.detail.as_deref() == Some(needs)), "{errors:?}");
+}
+
+#[test]
+fn an_array_of_which_only_the_journal_is_there_says_what_it_needs() {
+    const JOURNAL: u16 = 0xfffd;
+    let mut made = Made::new(RAID5, LEFT_SYMMETRIC, 3, 3);
+    made.feature_map = 512;
+    made.roles.push(JOURNAL);
+    let array = array(&[disk(&made)]);
+    assert_eq!(array.health, Health::Unreadable);
+    assert_eq!(array.data.size(), 2 * COMPONENT_SECTORS * SECTOR);
+    let Purpose::Refused(why) = array.purpose else { panic!("it is not refused") };
+    assert!(why.contains("needs 2 of its 3 devices; missing: device 0, device 1, device 2"), "{why}");
+}
+
+#[test]
+fn an_array_whose_journal_is_missing_or_out_of_date_is_degraded_and_says_so() {
+    const JOURNAL: u16 = 0xfffd;
+    let with_journal = |resync_offset| {
+        change_members(RAID5, LEFT_SYMMETRIC, 3, |_, made| {
+            made.feature_map = 512;
+            made.resync_offset = resync_offset;
+            made.roles.push(JOURNAL);
+        })
+    };
+    for (resync_offset, told) in [(u64::MAX, "nothing else tells"), (0, "it was in use")] {
+        for events in [None, Some(5)] {
+            let mut disks = with_journal(resync_offset);
+            disks.extend(events.map(|events| {
+                let mut made = Made { events, feature_map: 512, ..Made::new(RAID5, LEFT_SYMMETRIC, 3, 3) };
+                made.roles.push(JOURNAL);
+                disk(&made)
+            }));
+            let array = array(&disks);
+            assert_eq!(array.health, Health::Degraded);
+            let is_told = |notice: &String| notice.contains("newest writes") && notice.contains(told);
+            assert!(array.warnings.iter().any(is_told), "{:?}", array.warnings);
+            assert!(all_read(&array));
+        }
+    }
+}
+
+#[test]
+fn a_list_of_bad_blocks_that_is_all_zeros_has_none() {
+    let disks = change_members(MIRROR, 0, 2, |_, made| (made.feature_map, made.bblog) = (8, (0, 1, 8)));
+    let array = array(&disks);
+    assert_eq!(array.notices, [""; 0]);
+    assert!(all_read(&array));
+}
+
+#[test]
+fn a_journal_that_is_cut_short_is_refused_with_what_to_do() {
+    const JOURNAL: u16 = 0xfffd;
+    let with_journal = |made: &mut Made| {
+        made.feature_map = 512;
+        made.roles.push(JOURNAL);
+    };
+    let mut disks = change_members(RAID5, LEFT_SYMMETRIC, 3, |_, made| with_journal(made));
+    let mut made = Made::new(RAID5, LEFT_SYMMETRIC, 3, 3);
+    with_journal(&mut made);
+    let mut journal = disk(&made);
+    journal.truncate(((DATA_SECTOR + 16) * SECTOR) as usize);
+    disks.push(journal);
+    let Purpose::Refused(why) = array(&disks).purpose else { panic!("it is not refused") };
+    assert!(why.contains("open the array without disk 3"), "{why}");
+    assert!(all_read(&array(&disks[..3])));
 }

@@ -109,6 +109,23 @@ fn a_damaged_superblock_at_the_end_is_not_that_of_a_disk_whose_partition_it_is_i
 }
 
 #[test]
+fn a_superblock_that_fails_its_checksum_does_not_keep_partitions_from_being_found() {
+    for is_damaged in [true, false] {
+        let mut bytes = disk(&Made::new(1, 0, 2, 0));
+        bytes[4096 + 32] ^= u8::from(is_damaged);
+        // An MBR with one partition, which begins behind the superblock.
+        bytes[446 + 4] = 0x83;
+        bytes[454..458].copy_from_slice(&64_u32.to_le_bytes());
+        bytes[458..462].copy_from_slice(&((DISK_SECTORS - 64) as u32).to_le_bytes());
+        bytes[510..512].copy_from_slice(&[0x55, 0xaa]);
+        let found = scan(&[Device { name: String::new(), data: readable(&bytes), block_size: BlockSize::B512 }]);
+        let kinds: Vec<_> = found.groups.iter().map(|group| group.kind.as_str()).collect();
+        assert_eq!(kinds, [if is_damaged { "MBR" } else { "md RAID 1" }], "{:?}", found.notices);
+        assert_eq!(found.nodes.len(), 2);
+    }
+}
+
+#[test]
 fn what_is_not_known_is_refused() {
     let refused = |change: &dyn Fn(&mut Made), what: &str| {
         let mut made = Made::new(1, 0, 2, 0);
