@@ -20,6 +20,7 @@ mod md;
 #[allow(dead_code, reason = "shared with crates that use the rest of it")]
 mod packed;
 mod scan;
+mod utc;
 
 pub use device::{Device, Identity, Purpose, Volume};
 pub use gpt::Gpt;

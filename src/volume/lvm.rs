@@ -13,7 +13,6 @@ mod area;
 mod build;
 mod cache;
 mod crc;
-mod date;
 mod geometry;
 mod group;
 mod health;
@@ -49,7 +48,10 @@ impl VolumeManager for Lvm {
     fn version(&self, members: &[&Device]) -> Option<String> {
         let members = member::read_all(members);
         let group = sets::newest(&members.iter().collect::<Vec<_>>())?;
-        let written = group.written.and_then(date::date).map_or_else(String::new, |date| format!(", written {date}"));
+        let written = group
+            .written
+            .and_then(crate::utc::to_the_minute)
+            .map_or_else(String::new, |date| format!(", written {date}"));
         Some(format!("version {}{written}", group.seqno))
     }
 

@@ -279,7 +279,6 @@ impl ReadAt for Map {
         let inside = ranges.iter().map(|range| range.start.min(size)..range.end.min(size));
         let pieces: Vec<Piece> = inside
             .flat_map(|range| Pieces::new(range, |at| self.layout.known_piece(at)))
-            .map(|(_, piece)| piece)
             .take(HINTED_PIECES_MAX)
             .collect();
         self.hint(pieces.iter());

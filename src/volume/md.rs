@@ -3,7 +3,7 @@
 use crate::map::Faults;
 use crate::md::members::Candidate;
 use crate::md::superblock::{Role, Superblock, Unusable};
-use crate::{Device, Error, Gpt, Group, Mbr, Membership, Set, VolumeManager};
+use crate::{Device, Error, Group, Membership, Set, VolumeManager};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -42,7 +42,7 @@ impl VolumeManager for Md {
             Ok(found) => Ok(found.map(|superblock| Membership { set: superblock.uuid(), at: superblock.at })),
             Err(Unusable { error: error @ Error::Read(_), .. }) => Err(error),
             // A left-over, which nobody would assemble: what the disk was used for since then is in its partitions.
-            Err(Unusable { fails_checksum: true, .. }) if has_partitions(device) => Ok(None),
+            Err(Unusable { fails_checksum: true, .. }) if crate::scan::partition_table(device).is_some() => Ok(None),
             // Where it is says whether it is this device's at all; what is wrong with it is told when nothing comes of
             // it.
             Err(Unusable { at, .. }) => Ok(Some(Membership { set: String::new(), at })),
@@ -83,12 +83,6 @@ impl VolumeManager for Md {
         group.notices.append(&mut notices);
         Ok(group)
     }
-}
-
-/// Whether there is a partition table on it.
-fn has_partitions(device: &Device) -> bool {
-    let tables: [&dyn VolumeManager; 2] = [&Gpt, &Mbr];
-    tables.iter().any(|table| matches!(table.probe(device), Ok(Some(_))))
 }
 
 /// Whether everybody is there whom the youngest superblock speaks of.

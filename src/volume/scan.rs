@@ -372,7 +372,6 @@ impl<'a> Scanner<'a> {
         !tables.is_empty()
     }
 
-    /// Tells of members of which nothing came.
     /// Says of groups that are there more than once which one is which.
     fn tell_copies(&mut self) {
         let same = |one: &Group, other: &Group| one.kind == other.kind && one.uuid == other.uuid;
@@ -400,6 +399,7 @@ impl<'a> Scanner<'a> {
         }
     }
 
+    /// Tells of members of which nothing came.
     fn finish(mut self) -> Scan {
         self.tell_copies();
         self.scan.give_positions();
@@ -445,13 +445,18 @@ fn what(manager: &dyn VolumeManager) -> String {
     }
 }
 
+/// The manager of the partition table that a device carries.
+pub(crate) fn partition_table(device: &Device) -> Option<&'static dyn VolumeManager> {
+    let mut tables = MANAGERS.into_iter().filter(|manager| manager.is_partition_table());
+    tables.find(|table| matches!(table.probe(device), Ok(Some(_))))
+}
+
 /// Whether metadata at the end of a device lies in a partition of it: then it is that partition's.
 fn in_partition(device: &Device, membership: &Membership, manager: usize) -> bool {
     if is_table(manager) || membership.at == 0 {
         return false;
     }
-    let tables: [&dyn VolumeManager; 2] = [&Gpt, &Mbr];
-    let Some(table) = tables.iter().find(|table| matches!(table.probe(device), Ok(Some(_)))) else { return false };
+    let Some(table) = partition_table(device) else { return false };
     let Ok(group) = table.assemble(&[device], &Arc::default()) else { return false };
     let covers = |volume: &Volume| membership.at.checked_sub(volume.start).is_some_and(|inside| inside < volume.bytes);
     group.volumes.iter().any(covers)

@@ -12,11 +12,13 @@ use zerocopy::little_endian::{U32, U64};
 mod array;
 mod node;
 mod recent;
+mod superblock;
 #[cfg(test)]
 pub(super) mod testing;
 mod tree;
 
 pub(super) use array::{bits, values};
+pub(super) use superblock::{Common, Fields};
 pub(super) use tree::{Reached, Tree};
 
 /// Bytes of a block of metadata (`THIN_METADATA_BLOCK_SIZE`, `DM_CACHE_METADATA_BLOCK_SIZE`).

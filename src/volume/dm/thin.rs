@@ -54,6 +54,7 @@ impl ThinPool {
     }
 
     /// Blocks that the pool's data had when this was committed.
+    #[cfg_attr(not(test), expect(dead_code, reason = "tests hold it against what the tools say"))]
     pub(crate) const fn data_blocks(&self) -> u64 {
         self.superblock.data_blocks
     }
@@ -64,6 +65,7 @@ impl ThinPool {
     }
 
     /// Block of the metadata with the superblock of a snapshot that somebody holds of all metadata; `None` when nobody does.
+    #[cfg_attr(not(test), expect(dead_code, reason = "tests hold it against what the tools say"))]
     pub(crate) const fn held_root(&self) -> Option<u64> {
         self.superblock.held_root
     }
@@ -72,6 +74,7 @@ impl ThinPool {
     ///
     /// # Errors
     /// When the tree of them cannot be read, or is damaged.
+    #[cfg_attr(not(test), expect(dead_code, reason = "tests hold it against what the tools say"))]
     pub(crate) fn devices(&self) -> Result<Vec<(u64, u64)>, Error> {
         let mut devices = Vec::new();
         self.superblock.details().walk(&self.metadata, &mut |id, details| {

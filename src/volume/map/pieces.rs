@@ -3,7 +3,7 @@
 use super::Piece;
 use std::ops::Range;
 
-/// The pieces of a range, in their order, each with its first byte; ends early where nobody knows the next.
+/// The pieces of a range, in their order, ends early where nobody knows the next.
 pub(super) struct Pieces<F> {
     at: u64,
     end: u64,
@@ -17,14 +17,13 @@ impl<F: Fn(u64) -> Option<Piece>> Pieces<F> {
 }
 
 impl<F: Fn(u64) -> Option<Piece>> Iterator for Pieces<F> {
-    type Item = (u64, Piece);
+    type Item = Piece;
 
     fn next(&mut self) -> Option<Self::Item> {
         let left = self.end.checked_sub(self.at).filter(|left| *left > 0)?;
         let piece = (self.piece)(self.at).filter(|piece| piece.length > 0)?;
         let piece = Piece { length: piece.length.min(left), ..piece };
-        let at = self.at;
-        self.at = at.saturating_add(piece.length);
-        Some((at, piece))
+        self.at = self.at.saturating_add(piece.length);
+        Some(piece)
     }
 }

@@ -1,7 +1,7 @@
 //! The superblock of a cache's metadata.
 
 use crate::Error;
-use crate::dm::persistent::{Kind, Metadata};
+use crate::dm::persistent::{Common, Fields, Kind, Metadata};
 use std::num::NonZeroU64;
 use zerocopy::little_endian::{U32, U64};
 use zerocopy::{FromBytes, Immutable, KnownLayout, Unaligned};
@@ -13,12 +13,9 @@ const KIND: Kind = Kind { name: "the superblock of a cache", xor: 9_031_977, num
 /// `CLEAN_SHUTDOWN` and `NEEDS_CHECK`, as bits.
 const CLEAN_SHUTDOWN: u32 = 1;
 const NEEDS_CHECK: u32 = 2;
-/// Sectors of 512 bytes in a block of the cache: a multiple of 32 KiB up to 1 GiB (`DATA_DEV_BLOCK_SIZE_MIN_SECTORS` and
-/// `_MAX_` of `dm-cache-target.c`).
-const DATA_BLOCK_SECTORS_MIN: u32 = 64;
-const DATA_BLOCK_SECTORS_MAX: u32 = 1 << 21;
-/// Sectors of a block of metadata.
-const METADATA_BLOCK_SECTORS: u32 = 8;
+/// Blocks are multiples of 32 KiB (`DATA_DEV_BLOCK_SIZE_MIN_SECTORS` of `dm-cache-target.c`).
+const COMMON: Common =
+    Common { owner: "cache", blocks: "blocks", kind: KIND, magic: MAGIC, data_block_sectors_min: 64 };
 
 /// `struct cache_disk_superblock`.
 #[derive(FromBytes, Immutable, KnownLayout, Unaligned)]
@@ -68,29 +65,16 @@ pub(super) struct Superblock {
 
 impl Superblock {
     pub(super) fn read(metadata: &Metadata) -> Result<Self, Error> {
-        let damaged = |what: String| Error::Damaged(format!("the superblock of the cache's metadata {what}"));
-        if metadata.blocks() > 0 && metadata.unchecked(0, KIND)?.iter().all(|byte| *byte == 0) {
-            return Err(damaged("is all zeros: the cache was never used, or its metadata were wiped".to_owned()));
-        }
-        let block = metadata.block(0, KIND)?;
-        let (raw, _) = Raw::ref_from_prefix(&block).map_err(|_| damaged("is cut short".to_owned()))?;
-        if raw.magic.get() != MAGIC {
-            return Err(damaged(format!("has the magic number {} instead of {MAGIC}", raw.magic.get())));
-        }
+        let block = COMMON.block(metadata)?;
+        let (raw, _) = Raw::ref_from_prefix(&block).map_err(|_| COMMON.damaged("is cut short"))?;
         let version = raw.version.get();
-        if !matches!(version, 1 | 2) {
-            return Err(damaged(format!("is of version {version}; 1 and 2 are known")));
-        }
-        if raw.incompat_flags.get() != 0 {
-            return Err(damaged(format!("has the features {:#x}, which are not known here", raw.incompat_flags.get())));
-        }
-        if raw.metadata_block_size.get() != METADATA_BLOCK_SECTORS {
-            return Err(damaged(format!("has metadata blocks of {} sectors", raw.metadata_block_size.get())));
-        }
-        let sectors = raw.data_block_size.get();
-        let is_size = sectors.is_multiple_of(DATA_BLOCK_SECTORS_MIN) && sectors <= DATA_BLOCK_SECTORS_MAX;
-        let block_bytes = NonZeroU64::new(u64::from(sectors).saturating_mul(512)).filter(|_| is_size);
-        let block_bytes = block_bytes.ok_or_else(|| damaged(format!("has blocks of {sectors} sectors")))?;
+        let block_bytes = COMMON.check(&Fields {
+            magic: raw.magic.get(),
+            version,
+            incompat_flags: raw.incompat_flags.get(),
+            metadata_block_size: raw.metadata_block_size.get(),
+            data_block_size: raw.data_block_size.get(),
+        })?;
         let policy = raw.policy_name.split(|byte| *byte == 0).next().unwrap_or_default();
         Ok(Self {
             is_clean_shutdown: raw.flags.get() & CLEAN_SHUTDOWN != 0,

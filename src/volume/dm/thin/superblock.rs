@@ -2,6 +2,7 @@
 
 use super::{DETAILS_BYTES, Kind, Metadata, Tree};
 use crate::Error;
+use crate::dm::persistent::{Common, Fields};
 use std::num::NonZeroU64;
 use zerocopy::little_endian::{U32, U64};
 use zerocopy::{FromBytes, Immutable, KnownLayout, Unaligned};
@@ -12,12 +13,9 @@ const MAGIC: u64 = 27_022_010;
 const KIND: Kind = Kind { name: "the superblock of a thin pool", xor: 160_774, number_at: 8 };
 /// `THIN_METADATA_NEEDS_CHECK_FLAG`.
 const NEEDS_CHECK: u32 = 1;
-/// Sectors of 512 bytes in a block of data: a multiple of 64 KiB up to 1 GiB (`DATA_DEV_BLOCK_SIZE_MIN_SECTORS` and `_MAX_`
-/// of `dm-thin.c`).
-const DATA_BLOCK_SECTORS_MIN: u32 = 128;
-const DATA_BLOCK_SECTORS_MAX: u32 = 1 << 21;
-/// Sectors of a block of metadata.
-const METADATA_BLOCK_SECTORS: u32 = 8;
+/// Blocks of data are multiples of 64 KiB (`DATA_DEV_BLOCK_SIZE_MIN_SECTORS` of `dm-thin.c`).
+const COMMON: Common =
+    Common { owner: "thin pool", blocks: "data blocks", kind: KIND, magic: MAGIC, data_block_sectors_min: 128 };
 
 /// `struct thin_disk_superblock`.
 #[derive(FromBytes, Immutable, KnownLayout, Unaligned)]
@@ -60,28 +58,15 @@ pub(super) struct Superblock {
 
 impl Superblock {
     pub(super) fn read(metadata: &Metadata) -> Result<Self, Error> {
-        let damaged = |what: String| Error::Damaged(format!("the superblock of the thin pool's metadata {what}"));
-        if metadata.blocks() > 0 && metadata.unchecked(0, KIND)?.iter().all(|byte| *byte == 0) {
-            return Err(damaged("is all zeros: the pool was never used, or its metadata were wiped".to_owned()));
-        }
-        let block = metadata.block(0, KIND)?;
-        let (raw, _) = Raw::ref_from_prefix(&block).map_err(|_| damaged("is cut short".to_owned()))?;
-        if raw.magic.get() != MAGIC {
-            return Err(damaged(format!("has the magic number {} instead of {MAGIC}", raw.magic.get())));
-        }
-        if !matches!(raw.version.get(), 1 | 2) {
-            return Err(damaged(format!("is of version {}; 1 and 2 are known", raw.version.get())));
-        }
-        if raw.incompat_flags.get() != 0 {
-            return Err(damaged(format!("has the features {:#x}, which are not known here", raw.incompat_flags.get())));
-        }
-        if raw.metadata_block_size.get() != METADATA_BLOCK_SECTORS {
-            return Err(damaged(format!("has metadata blocks of {} sectors", raw.metadata_block_size.get())));
-        }
-        let sectors = raw.data_block_size.get();
-        let is_size = sectors.is_multiple_of(DATA_BLOCK_SECTORS_MIN) && sectors <= DATA_BLOCK_SECTORS_MAX;
-        let block_bytes = NonZeroU64::new(u64::from(sectors).saturating_mul(512)).filter(|_| is_size);
-        let block_bytes = block_bytes.ok_or_else(|| damaged(format!("has data blocks of {sectors} sectors")))?;
+        let block = COMMON.block(metadata)?;
+        let (raw, _) = Raw::ref_from_prefix(&block).map_err(|_| COMMON.damaged("is cut short"))?;
+        let block_bytes = COMMON.check(&Fields {
+            magic: raw.magic.get(),
+            version: raw.version.get(),
+            incompat_flags: raw.incompat_flags.get(),
+            metadata_block_size: raw.metadata_block_size.get(),
+            data_block_size: raw.data_block_size.get(),
+        })?;
         Ok(Self {
             transaction_id: raw.trans_id.get(),
             block_bytes,

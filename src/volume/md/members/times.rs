@@ -37,34 +37,7 @@ impl Members<'_> {
 
 /// A time in words, in UTC.
 pub(super) fn utc(seconds: u64) -> String {
-    let time = seconds % 86_400;
-    let (hour, minute, second) = (time / 3600, time / 60 % 60, time % 60);
-    let (year, month, day) = date(seconds / 86_400);
-    format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02} UTC")
-}
-
-/// Year, month and day, so many days after the start of 1970. A superblock has 40 bits for seconds: some 34,000 years.
-fn date(days: u64) -> (u64, u64, u64) {
-    let (mut year, mut left) = (1970_u64, days);
-    while year < 40_000 && left >= year_days(year) {
-        left = left.saturating_sub(year_days(year));
-        year = year.saturating_add(1);
-    }
-    let february = year_days(year).saturating_sub(337);
-    let mut month = 1_u64;
-    for length in [31, february, 31, 30, 31, 30, 31, 31, 30, 31, 30] {
-        if left < length {
-            break;
-        }
-        left = left.saturating_sub(length);
-        month = month.saturating_add(1);
-    }
-    (year, month, left.saturating_add(1))
-}
-
-const fn year_days(year: u64) -> u64 {
-    let is_leap = year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
-    if is_leap { 366 } else { 365 }
+    crate::utc::to_the_second(seconds).unwrap_or_else(|| format!("second {seconds} after 1970"))
 }
 
 #[cfg(test)]
