@@ -351,7 +351,9 @@ fn physical(section: &[u8]) -> Option<Vec<Physical>> {
         is_rebuilding: raw.state.get() & (FAILED | REBUILDING) == REBUILDING,
         is_spare: raw.kind.get() & SPARE != 0,
     };
-    let entries = table::<RawPhysical>(section, PHYSICAL_MAGIC)?;
+    // Older versions of `mdadm` began this table like the record of one disk; none looks at it.
+    let entries =
+        table::<RawPhysical>(section, PHYSICAL_MAGIC).or_else(|| table::<RawPhysical>(section, DATA_MAGIC))?;
     Some(entries.iter().filter(|raw| raw.refnum.get() != NO_DISK).map(disk).collect())
 }
 

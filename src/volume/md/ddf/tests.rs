@@ -94,6 +94,25 @@ fn the_secondary_header_is_used_where_the_primary_is_damaged() {
     assert!(scan.notices.iter().all(|notice| notice.contains("its checksum is wrong")), "{:?}", scan.notices);
 }
 
+/// As in the image that util-linux tests `blkid` with.
+#[test]
+fn the_table_of_disks_may_begin_as_older_mdadm_wrote_it() {
+    let mut older = disks("ddf-r6", 4);
+    for disk in &mut older {
+        for header in headers(disk) {
+            let number =
+                |at: usize| u32::from_be_bytes(disk[header + at..header + at + 4].try_into().unwrap()) as usize;
+            let (start, length) = (header + number(200) * 512, number(204) * 512);
+            let table = &mut disk[start..start + length];
+            assert_eq!(table[..4], [0x22; 4]);
+            table[..4].fill(0x33);
+            reseal(table);
+        }
+    }
+    let whole = |scan: &Scan| sha256(&scan.nodes.iter().find(|node| node.made_by.is_some()).unwrap().volume.data);
+    assert_eq!(whole(&put_together(&older)), whole(&put_together(&disks("ddf-r6", 4))));
+}
+
 #[test]
 fn a_secondary_level_that_is_not_known_is_refused_by_name() {
     let mut changed = disks("ddf-r10", 4);
@@ -107,6 +126,14 @@ fn a_secondary_level_that_is_not_known_is_refused_by_name() {
     assert!(matches!(&volume.purpose, Purpose::Refused(why) if why.contains("secondary RAID level 2")));
 }
 
+/// Puts the checksum of a record right.
+fn reseal(record: &mut [u8]) {
+    record[4..8].fill(0xFF);
+    let mut hasher = crc32fast::Hasher::new_with_initial(u32::MAX);
+    hasher.update(record);
+    record[4..8].copy_from_slice(&(!hasher.finalize()).to_be_bytes());
+}
+
 /// Changes the configuration records of a structure, and puts their checksums right.
 fn reseal_configs(disk: &mut [u8], header: usize, change: impl Fn(&mut [u8])) {
     let number = |at: usize| u32::from_be_bytes(disk[header + at..header + at + 4].try_into().unwrap()) as usize;
@@ -115,10 +142,7 @@ fn reseal_configs(disk: &mut [u8], header: usize, change: impl Fn(&mut [u8])) {
     for at in (start..start + blocks * 512).step_by(length) {
         let Some(record) = disk.get_mut(at..at + length).filter(|record| record[..4] == [0xEE; 4]) else { continue };
         change(record);
-        record[4..8].fill(0xFF);
-        let mut hasher = crc32fast::Hasher::new_with_initial(u32::MAX);
-        hasher.update(record);
-        record[4..8].copy_from_slice(&(!hasher.finalize()).to_be_bytes());
+        reseal(record);
     }
 }
 
