@@ -45,6 +45,7 @@ const LAYERS: &[Layer] = &[
         ],
     ),
     layer("fr-target", &["fr-iscsi", "fr-block"]),
+    layer("fr-service", &["fr-tunnel", "fr-iscsi", "fr-block", "fr-image", "fr-bundle", "fr-session", "fr-target"]),
     layer("fr-fuse", &["fr-vfs"]),
     layer(
         "fr-cli",
@@ -63,7 +64,7 @@ const LAYERS: &[Layer] = &[
     ),
     Layer {
         name: "fr-mount",
-        imports: &["fr-cli"],
+        imports: &["fr-cli", "fr-service"],
         // The integration tests serve disks of their own.
         tests_import: &["fr-block", "fr-iscsi", "fr-target"],
     },

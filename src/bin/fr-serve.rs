@@ -1,0 +1,3 @@
+//! The `fr-serve` program: everything it does is in the `service` crate.
+
+fn main() {}
