@@ -2,14 +2,18 @@
 
 mod commands;
 mod disks;
+mod exports;
 mod faults;
 mod hostile;
 mod initiator;
 mod libiscsi;
+mod limits;
 mod logins;
 mod sessions;
 mod task_management;
 mod tls;
+mod two_portals;
+mod vault;
 
 use crate::{Handle, Target, TargetConfig};
 use block::Disk;
