@@ -1,6 +1,7 @@
 //! The target over TCP, driven by PDUs that the tests make themselves, and by libiscsi.
 
 mod commands;
+mod conformance;
 mod disks;
 mod exports;
 mod faults;
