@@ -66,7 +66,8 @@ impl<'a> Chain<'a> {
             match self.layer(&name).and_then(|file| Ok((is_it(&file)?, file))) {
                 Ok((true, file)) => return Ok(file),
                 Ok((false, _)) => {
-                    let wrong = format!("'{name}' is not: its identity is another one, so it was changed or is another disk's");
+                    let wrong =
+                        format!("'{name}' is not: its identity is another one, so it was changed or is another disk's");
                     problem.get_or_insert(Error::Parent { image: image.name.clone(), problem: wrong });
                 }
                 Err(Error::NotFound(_)) => {}

@@ -20,7 +20,9 @@ static STORE: LazyLock<Store> = LazyLock::new(|| {
     // A shard must hold several of the largest items, clusters of 2 MiB.
     let options = OptionsBuilder::new().estimated_items_capacity(ITEMS).weight_capacity(BYTES_MAX).shards(2).build();
     match options {
-        Ok(options) => Cache::with_options(options, ByBytes, DefaultHashBuilder::default(), DefaultLifecycle::default()),
+        Ok(options) => {
+            Cache::with_options(options, ByBytes, DefaultHashBuilder::default(), DefaultLifecycle::default())
+        }
         Err(_) => Cache::with_weighter(ITEMS, BYTES_MAX, ByBytes),
     }
 });
@@ -53,11 +55,7 @@ impl Kept {
     }
 
     /// What is kept under `offset`, or what `make` makes of it now; of several who want it at once, one makes it.
-    pub(crate) fn get(
-        &self,
-        offset: u64,
-        make: impl FnOnce() -> Result<Bytes, ReadError>,
-    ) -> Result<Bytes, ReadError> {
+    pub(crate) fn get(&self, offset: u64, make: impl FnOnce() -> Result<Bytes, ReadError>) -> Result<Bytes, ReadError> {
         STORE.get_or_insert_with(&Key { owner: self.owner, offset }, make)
     }
 }

@@ -110,7 +110,8 @@ impl Mapped {
         if error.kind != ReadErrorKind::OutOfRange {
             return error;
         }
-        let detail = format!("the disk image '{}' is cut short or damaged: byte {} is not in its file", self.name, error.offset);
+        let detail =
+            format!("the disk image '{}' is cut short or damaged: byte {} is not in its file", self.name, error.offset);
         ReadError { kind: ReadErrorKind::Damaged, ..error }.with_detail(&detail)
     }
 }

@@ -203,7 +203,8 @@ impl Clusters {
         let sectors = (entry & COMPRESSED.saturating_sub(1)) >> offset_bits;
         let packed = sectors.saturating_add(1).saturating_mul(512).saturating_sub(at & 511);
         let bytes = self.unpacked.get(at, || self.unpack(at, packed))?;
-        let rest = usize::try_from(in_cluster).ok().and_then(|from| bytes.get(from..)).map(|rest| bytes.slice_ref(rest));
+        let rest =
+            usize::try_from(in_cluster).ok().and_then(|from| bytes.get(from..)).map(|rest| bytes.slice_ref(rest));
         let rest = rest.filter(|rest| !rest.is_empty()).ok_or_else(|| wrong("a compressed cluster is too short"))?;
         Ok(Piece { length: u64::try_from(rest.len()).unwrap_or(0), place: Place::Held(rest) })
     }
@@ -215,6 +216,7 @@ impl Clusters {
         let mut bytes = vec![0; usize::try_from(packed).unwrap_or(0)];
         self.data.read_exact_at(at, &mut bytes)?;
         let cluster = unpack::unpack(&bytes, self.header.compression, 1 << self.header.cluster_bits);
-        cluster.ok_or_else(|| damaged(&self.name, at, &format!("the compressed cluster at byte {at} cannot be unpacked")))
+        cluster
+            .ok_or_else(|| damaged(&self.name, at, &format!("the compressed cluster at byte {at} cannot be unpacked")))
     }
 }

@@ -83,7 +83,8 @@ struct Bat {
 impl Bat {
     fn new(file: &ImageFile, bytes: Arc<dyn ReadAt>, region: Region, metadata: &Metadata) -> Result<Self, String> {
         let (block_bytes, sector_bytes) = (metadata.block_bytes, u64::from(metadata.sector.bytes()));
-        let chunk_blocks = BITMAP_SECTORS.saturating_mul(sector_bytes).checked_div(block_bytes).filter(|blocks| *blocks > 0);
+        let chunk_blocks =
+            BITMAP_SECTORS.saturating_mul(sector_bytes).checked_div(block_bytes).filter(|blocks| *blocks > 0);
         let chunk_blocks = chunk_blocks.ok_or_else(|| "its blocks are too large".to_owned())?;
         let has_parent = metadata.parent.is_some();
         let tables = kept::Tables::new(Arc::clone(&bytes));

@@ -12,7 +12,9 @@ const WINDOW_LOG_MAX: u32 = 23;
 pub(super) fn unpack(packed: &[u8], compression: Compression, length: usize) -> Option<Bytes> {
     let mut cluster = vec![0; length];
     match compression {
-        Compression::Deflate => inflate(packed, &mut cluster, false).filter(|unpacked| *unpacked == length).map(|_| ())?,
+        Compression::Deflate => {
+            inflate(packed, &mut cluster, false).filter(|unpacked| *unpacked == length).map(|_| ())?
+        }
         Compression::Zstd => {
             let mut decoder = zstd::stream::read::Decoder::with_buffer(packed).ok()?;
             decoder.window_log_max(WINDOW_LOG_MAX).ok()?;

@@ -1,7 +1,6 @@
 //! The headers of a VHDX (MS-VHDX 2.2.2): two of them, of which the newer intact one counts.
 
 use crate::files::ImageFile;
-use block::ReadAt;
 use zerocopy::little_endian::{U16, U32, U64};
 use zerocopy::{FromBytes, Immutable, KnownLayout, Unaligned};
 

@@ -76,7 +76,8 @@ pub(super) fn replay(bytes: &Arc<dyn ReadAt>, log: &Log) -> Result<Edits, String
     let mut reader = Reader { ring, bytes: log.bytes, guid: log.guid, known: HashMap::new(), budget: 0 };
     reader.budget = u64::from(log.bytes).saturating_mul(8);
     let sequence = reader.newest()?;
-    let head = sequence.last().ok_or_else(|| "its log should be replayed and has no entry that is intact".to_owned())?;
+    let head =
+        sequence.last().ok_or_else(|| "its log should be replayed and has no entry that is intact".to_owned())?;
     if bytes.size() < head.flushed_file_offset {
         return Err("it is cut short: its log knows of a longer file".to_owned());
     }
@@ -153,7 +154,8 @@ impl Reader {
         let mut found = self.look(at);
         if let Some(entry) = found {
             let budget = self.budget.checked_sub(u64::from(entry.bytes));
-            self.budget = budget.ok_or_else(|| "its log is none that a program writes: its entries overlap".to_owned())?;
+            self.budget =
+                budget.ok_or_else(|| "its log is none that a program writes: its entries overlap".to_owned())?;
             found = found.filter(|entry| self.part(at, entry.bytes).is_some_and(|entry| is_intact(&entry, b"loge")));
         }
         self.known.insert(at, found);
@@ -208,12 +210,13 @@ impl Reader {
             match &descriptor.signature {
                 b"zero" => edits.put(offset, descriptor.leading_bytes.get(), Edit::Zeros),
                 b"desc" => {
-                    let (sector, after) = RawData::ref_from_prefix(data).map_err(|_| too_short())?;
+                    let (sector, _) = RawData::ref_from_prefix(data).map_err(|_| too_short())?;
                     let number = u64::from(sector.sequence_high.get()) << 32 | u64::from(sector.sequence_low.get());
                     if &sector.signature != b"data" || number != entry.sequence {
                         return Err(wrong("has data of another entry"));
                     }
-                    let sector = [&descriptor.leading_bytes.to_bytes()[..], &sector.data, &descriptor.trailing_bytes].concat();
+                    let sector =
+                        [&descriptor.leading_bytes.to_bytes()[..], &sector.data, &descriptor.trailing_bytes].concat();
                     edits.put(offset, u64::from(SECTOR), Edit::Data(sector.into()))
                 }
                 _ => None,

@@ -174,7 +174,8 @@ fn parent(item: &[u8]) -> Result<Parent, String> {
         values.insert(key, text(pair.value_offset, pair.value_length).ok_or_else(too_short)?);
     }
     let linkage = ["parent_linkage", "parent_linkage2"].into_iter().filter_map(|key| values.get(key));
-    let linkage: Vec<_> = linkage.filter_map(|text| Uuid::parse_str(text).ok()).map(|guid| guid.to_bytes_le()).collect();
+    let linkage: Vec<_> =
+        linkage.filter_map(|text| Uuid::parse_str(text).ok()).map(|guid| guid.to_bytes_le()).collect();
     if linkage.is_empty() {
         return Err("it does not say what its parent is known by".to_owned());
     }

@@ -1,7 +1,7 @@
 //! The region table of a VHDX (MS-VHDX 2.2.3): where the block allocation table and the metadata are. There are two copies.
 
-use super::header::is_intact;
 use super::guid;
+use super::header::is_intact;
 use block::ReadAt;
 use std::sync::Arc;
 use zerocopy::little_endian::{U32, U64};

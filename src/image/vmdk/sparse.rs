@@ -89,7 +89,9 @@ impl Sparse {
         };
         let (flags, grain) = (last.flags.get(), last.grain_size.get());
         if flags & flag::LINE_ENDS != 0 && &last.line_ends != b"\n \r\n" {
-            return Err(wrong("its line ends were changed, as some programs do when they copy text; copy it anew, as binary"));
+            return Err(wrong(
+                "its line ends were changed, as some programs do when they copy text; copy it anew, as binary",
+            ));
         }
         if !grain.is_power_of_two() || grain > GRAIN_SECTORS_MAX || last.gtes_per_gt.get() == 0 {
             return Err(Problem::Damaged(format!("its grains have {grain} sectors")));
@@ -139,7 +141,10 @@ impl Sparse {
         let table = u32::from_le_bytes(self.tables.entry::<4>(self.directory, table_number)?);
         if table == 0 {
             let others = self.grains_per_table.saturating_sub(in_table).saturating_sub(1);
-            return Ok(Piece { place: Place::Below, length: rest.saturating_add(others.saturating_mul(self.grain_bytes)) });
+            return Ok(Piece {
+                place: Place::Below,
+                length: rest.saturating_add(others.saturating_mul(self.grain_bytes)),
+            });
         }
         let table = u64::from(table).saturating_mul(SECTOR);
         let place = match u64::from(u32::from_le_bytes(self.tables.entry::<4>(table, in_table)?)) {
