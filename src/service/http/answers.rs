@@ -2,7 +2,7 @@
 //! real answers.
 
 use super::launcher::{Commands, Launchers};
-use crate::{Consistency, Format, Grant, GrantState, GrantStatus, Manifest, PointId, PointSummary, SessionStatus, UnixTime, User, VmName, VmSummary};
+use crate::{Consistency, Grant, GrantState, GrantStatus, Manifest, PointId, PointSummary, SessionStatus, UnixTime, User, VmName, VmSummary};
 use serde::{Deserialize, Serialize};
 
 /// What a browser sends to sign in.
@@ -46,7 +46,7 @@ pub(crate) struct PointAnswer<'a> {
 #[derive(Serialize)]
 struct DiskAnswer {
     lun: u16,
-    format: Format,
+    format: image::Format,
     block_size: u32,
     bytes: u64,
 }
