@@ -1,6 +1,15 @@
-//! How a recovery point is described to a client. Today that is a URL of an iSCSI target, or disk image files; the
-//! result is always a [`RecoveryPoint`], whatever it was written as. How it is mounted is not known here.
+//! How a recovery point is described to a client: the URL of an iSCSI target, disk image files, or a sealed bundle of the
+//! recovery service. The result is always a [`RecoveryPoint`], whatever it was written as. How it is mounted is not
+//! known here.
 
+#![cfg_attr(
+    test,
+    allow(clippy::as_conversions, clippy::arithmetic_side_effects, reason = "tests compute on known data")
+)]
+
+mod name;
+pub mod password;
+pub mod sealed;
 mod source;
 mod url;
 

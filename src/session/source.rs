@@ -7,7 +7,7 @@ use crate::open::Progress;
 use crate::{Error, ErrorKind, OpenOptions};
 use block::{BlockSize, Disk};
 use bundle::{IscsiUrl, RecoveryPoint};
-use image::RawImage;
+use image::LocalFiles;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -63,17 +63,22 @@ impl Source {
 }
 
 fn images(paths: &[PathBuf], block_size: BlockSize) -> Result<OpenSource, Error> {
-    let mut disks = Vec::new();
+    let (mut disks, mut notices) = (Vec::new(), Vec::new());
+    let options = image::OpenOptions { format: None, block_size };
     for path in paths {
-        let image = RawImage::open(path, block_size).map_err(|error| from_image(&error))?;
-        disks.push(SourceDisk {
-            disk: Arc::new(image),
-            location: path.display().to_string(),
-            model: None,
-            serial: None,
-        });
+        let location = path.display().to_string();
+        let Some(name) = path.to_str() else {
+            let message = format!("the name of the disk image '{location}' is not UTF-8; rename it or make a link to it");
+            return Err(Error::new(ErrorKind::Image, message));
+        };
+        let opened = image::open(&LocalFiles, name, &options).map_err(|error| from_image(&error))?;
+        // An image says itself which files it builds on: whoever opens it has to know which ones are shown.
+        if let Some((_, others @ [_, ..])) = opened.files.split_first() {
+            notices.push(format!("{location} ({}) is read together with {}", opened.format, others.join(", ")));
+        }
+        disks.push(SourceDisk { disk: opened.disk, location, model: None, serial: None });
     }
-    Ok((Source::Images, disks, Vec::new()))
+    Ok((Source::Images, disks, notices))
 }
 
 fn targets(url: &IscsiUrl, options: OpenOptions, progress: Progress<'_>) -> Result<OpenSource, Error> {
