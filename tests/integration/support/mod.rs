@@ -19,6 +19,7 @@ pub(crate) mod report;
 pub(crate) mod requirements;
 pub(crate) mod sample;
 pub(crate) mod scratched;
+pub(crate) mod secret_search;
 pub(crate) mod stunnel;
 pub(crate) mod tgt;
 pub(crate) mod volume_group;
