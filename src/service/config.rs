@@ -66,6 +66,10 @@ pub(crate) struct Limits {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct HttpsConfig {
     pub(crate) listen: Vec<SocketAddr>,
+    pub(crate) connections_max: usize,
+    pub(crate) connections_per_client_max: usize,
+    /// Whether browsers are told to use HTTPS only from now on.
+    pub(crate) hsts: bool,
 }
 
 /// How the service proves who it is.
@@ -149,7 +153,12 @@ impl Config {
         Ok(Self {
             vault: vault(&file, directory)?,
             iscsi: iscsi(&file)?,
-            https: HttpsConfig { listen: file.https.listen.clone() },
+            https: HttpsConfig {
+                listen: file.https.listen.clone(),
+                connections_max: file.https.connections_max,
+                connections_per_client_max: file.https.connections_per_client_max,
+                hsts: file.https.hsts,
+            },
             tls: TlsConfig {
                 certificate: place(&file.tls.certificate),
                 key: place(&file.tls.key),
@@ -222,8 +231,10 @@ fn users(file: &File, roles: &Roles) -> Result<Vec<UserEntry>, Error> {
 fn oidc(written: &file::Oidc, roles: &Roles, directory: &Path) -> Result<OidcConfig, Error> {
     let keys = match (&written.keys_file, &written.keys_url) {
         (Some(path), None) => OidcKeys::File(directory.join(path)),
-        (None, Some(url)) if url.scheme() == "https" => OidcKeys::Url(url.clone()),
-        (None, Some(_)) => return Err(Error::invalid("oidc.keys_url has to be https")),
+        (None, Some(url)) => {
+            let url = url::Url::parse(url).ok().filter(|url| url.scheme() == "https");
+            OidcKeys::Url(url.ok_or_else(|| Error::invalid("oidc.keys_url has to be https://..."))?)
+        }
         _ => return Err(Error::invalid("[oidc] needs one of keys_file and keys_url")),
     };
     let mut by_value = BTreeMap::new();

@@ -19,7 +19,7 @@ mod vault;
 pub use config::Config;
 pub use error::{Error, ErrorKind};
 pub use grant::{Grant, GrantRequest, GrantState, GrantStatus, Granted, LIFETIME_MAX, SessionStatus};
-pub use manifest::{Consistency, DiskEntry, FileEntry, Format, Manifest, PointSummary, VmSummary};
+pub use manifest::{Consistency, DiskEntry, FileEntry, Manifest, PointSummary, VmSummary};
 pub use name::{GrantId, PointId, VmName};
 pub use service::Service;
 pub use time::UnixTime;

@@ -1,6 +1,7 @@
 //! What the vault knows of a recovery point: `points/VM/POINT/manifest.json`.
 
 use crate::{PointId, UnixTime, VmName};
+use image::Format;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -129,20 +130,4 @@ pub struct FileEntry {
     pub bytes: u64,
     /// The SHA-256 of its contents, in hexadecimal digits.
     pub sha256: String,
-}
-
-/// The format of a disk image.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Format {
-    /// The disk's bytes, one after the other.
-    Raw,
-    /// Virtual PC and Azure.
-    Vhd,
-    /// Hyper-V.
-    Vhdx,
-    /// QEMU.
-    Qcow2,
-    /// VMware.
-    Vmdk,
 }

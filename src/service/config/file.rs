@@ -57,6 +57,13 @@ pub(super) struct Iscsi {
 #[serde(deny_unknown_fields)]
 pub(super) struct Https {
     pub(super) listen: Vec<SocketAddr>,
+    #[serde(default = "https_connections_max")]
+    pub(super) connections_max: usize,
+    #[serde(default = "connections_per_client_max")]
+    pub(super) connections_per_client_max: usize,
+    /// Browsers are told to use HTTPS only from now on.
+    #[serde(default)]
+    pub(super) hsts: bool,
 }
 
 #[derive(Debug, Deserialize)]
@@ -101,7 +108,7 @@ pub(super) struct Oidc {
     pub(super) issuer: String,
     pub(super) audience: String,
     pub(super) keys_file: Option<PathBuf>,
-    pub(super) keys_url: Option<url::Url>,
+    pub(super) keys_url: Option<String>,
     #[serde(default = "user_claim")]
     pub(super) user_claim: String,
     #[serde(default = "roles_claim")]
@@ -128,6 +135,10 @@ fn iqn_prefix() -> String {
 
 const fn connections_max() -> usize {
     1024
+}
+
+const fn https_connections_max() -> usize {
+    512
 }
 
 const fn connections_per_client_max() -> usize {
