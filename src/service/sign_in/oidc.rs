@@ -119,8 +119,12 @@ impl Provider {
     async fn fetch(&self) -> Result<JwkSet, Error> {
         let unavailable = |why: String| Error::unavailable(format!("the keys of the OpenID provider are not available: {why}"));
         let text = match &self.config.keys {
-            OidcKeys::File(path) => tokio::task::block_in_place(|| std::fs::read(path))
-                .map_err(|error| unavailable(block::io_reason(&error)))?,
+            OidcKeys::File(path) => {
+                let path = path.clone();
+                let read = tokio::task::spawn_blocking(move || std::fs::read(path)).await;
+                let read = read.map_err(|error| unavailable(error.to_string()))?;
+                read.map_err(|error| unavailable(block::io_reason(&error)))?
+            }
             OidcKeys::Url(url) => self.download(url).await.map_err(unavailable)?,
         };
         serde_json::from_slice(&text).map_err(|_| unavailable("they are not a JSON Web Key Set".to_owned()))
