@@ -6,14 +6,24 @@
     allow(clippy::as_conversions, clippy::arithmetic_side_effects, reason = "tests compute on known data")
 )]
 
+mod audit;
+mod clock;
 mod config;
+mod crypto;
 mod error;
+mod exports;
 mod grant;
-pub mod http;
+mod key;
+mod ledger;
 mod manifest;
 mod name;
+mod points;
 mod service;
+mod sign_in;
+mod sys;
 mod time;
+mod tls;
+mod usage;
 mod user;
 mod vault;
 

@@ -11,6 +11,7 @@ mod companion;
 mod detect;
 mod drive_letters;
 mod error;
+mod inspect;
 mod lifecycle;
 mod lun_disk;
 mod names;
@@ -24,6 +25,7 @@ mod tree;
 
 pub use companion::{Companion, Position, Role};
 pub use error::{Error, ErrorKind};
+pub use inspect::inspect;
 pub use lifecycle::{Action, EndReason, Event, Lifecycle};
 pub use ntfs::{HostNames, SecurityOptions, UserMapping};
 pub use open::{OpenOptions, OpenVolume, Opened, Progress, open};
