@@ -12,13 +12,15 @@ const FILES_MAX: usize = 4096;
 pub(crate) struct Chain<'a> {
     files: &'a dyn Files,
     names: Vec<String>,
+    /// Files opened, those included that turned out to be no part of the disk.
+    opened: usize,
     /// Names of the images on the way from the first to the one that is being opened.
     layers: Vec<String>,
 }
 
 impl<'a> Chain<'a> {
     pub(crate) const fn new(files: &'a dyn Files) -> Self {
-        Self { files, names: Vec::new(), layers: Vec::new() }
+        Self { files, names: Vec::new(), opened: 0, layers: Vec::new() }
     }
 
     /// Opens the next image of the chain.
@@ -37,13 +39,53 @@ impl<'a> Chain<'a> {
 
     /// Opens a further file of an image.
     pub(crate) fn part(&mut self, name: &str) -> Result<ImageFile, Error> {
-        if self.names.len() >= FILES_MAX {
+        self.opened = self.opened.saturating_add(1);
+        if self.opened > FILES_MAX {
             let problem = format!("is one file too many: a disk of more than {FILES_MAX} files is not read");
             return Err(Error::Chain { image: name.to_owned(), problem });
         }
         let bytes = self.files.open(name)?;
         self.names.push(name.to_owned());
         Ok(ImageFile { name: name.to_owned(), bytes })
+    }
+
+    /// Finds the image that `image` builds on: the first of `names`, paths from where `image` is, that `is_it`. An image says of
+    /// another where it was, not where it is now; so what decides is that the other one is the one it was made for.
+    pub(crate) fn parent(
+        &mut self,
+        image: &ImageFile,
+        names: &[String],
+        is_it: &dyn Fn(&ImageFile) -> Result<bool, Error>,
+    ) -> Result<ImageFile, Error> {
+        let (mut problem, mut tried) = (None, Vec::<String>::new());
+        for name in names.iter().map(|name| beside(&image.name, name)) {
+            if tried.contains(&name) {
+                continue;
+            }
+            let before = (self.names.len(), self.layers.len());
+            match self.layer(&name).and_then(|file| Ok((is_it(&file)?, file))) {
+                Ok((true, file)) => return Ok(file),
+                Ok((false, _)) => {
+                    let wrong =
+                        format!("'{name}' is not: its identity is another one, so it was changed or is another disk's");
+                    problem.get_or_insert(Error::Parent { image: image.name.clone(), problem: wrong });
+                }
+                Err(Error::NotFound(_)) => {}
+                Err(error) => {
+                    problem.get_or_insert(error);
+                }
+            }
+            self.names.truncate(before.0);
+            self.layers.truncate(before.1);
+            tried.push(name);
+        }
+        Err(problem.unwrap_or_else(|| {
+            let problem = match tried.as_slice() {
+                [] => "it does not name".to_owned(),
+                tried => format!("is missing; put it beside this one (looked for: {})", tried.join(", ")),
+            };
+            Error::Parent { image: image.name.clone(), problem }
+        }))
     }
 
     /// The names of all files that were opened, in that order.

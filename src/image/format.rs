@@ -87,9 +87,7 @@ pub(crate) fn detect(file: &ImageFile) -> Result<Format, Error> {
         }
         return match magic.known {
             Known::Read(format) => Ok(format),
-            Known::NotRead(format, advice) => {
-                Err(Error::Container { image: file.name.clone(), format, advice })
-            }
+            Known::NotRead(format, advice) => Err(Error::Container { image: file.name.clone(), format, advice }),
         };
     }
     Ok(Format::Raw)

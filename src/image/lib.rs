@@ -9,14 +9,26 @@
     allow(clippy::as_conversions, clippy::arithmetic_side_effects, reason = "tests compute on known data")
 )]
 
+mod bitmap;
 mod chain;
 mod disk;
 mod error;
 mod files;
 mod format;
+mod inflate;
+mod kept;
+mod map;
 mod open;
+mod qcow2;
 mod sys;
+mod vhd;
+mod vhdx;
+mod vmdk;
+mod windows_path;
 mod workers;
+
+#[cfg(test)]
+mod tests;
 
 pub use disk::disk;
 pub use error::Error;

@@ -2,7 +2,7 @@
 
 use crate::chain::Chain;
 use crate::files::ImageFile;
-use crate::{Error, Files, Format, disk, format};
+use crate::{Error, Files, Format, disk, format, qcow2, vhd, vhdx, vmdk};
 use block::{BlockSize, Disk, ReadAt};
 use std::sync::Arc;
 
@@ -35,7 +35,7 @@ pub fn open(files: &dyn Files, name: &str, options: &OpenOptions) -> Result<Open
     let mut chain = Chain::new(files);
     let file = chain.layer(name)?;
     let format = options.format.map_or_else(|| format::detect(&file), Ok)?;
-    let layer = layer(&file, format, options.block_size)?;
+    let layer = layer(&mut chain, &file, format, options.block_size)?;
     let disk = disk(layer.content, layer.block_size).ok_or_else(|| Error::Empty(name.to_owned()))?;
     Ok(Opened { disk, format, files: chain.into_names() })
 }
@@ -46,13 +46,18 @@ pub(crate) struct Layer {
     pub(crate) block_size: BlockSize,
 }
 
-fn layer(file: &ImageFile, format: Format, block_size: BlockSize) -> Result<Layer, Error> {
+/// Opens `file`, of which it is known what format it is in, and what it builds on.
+pub(crate) fn layer(
+    chain: &mut Chain<'_>,
+    file: &ImageFile,
+    format: Format,
+    block_size: BlockSize,
+) -> Result<Layer, Error> {
     match format {
         Format::Raw => Ok(Layer { content: Arc::clone(&file.bytes), block_size }),
-        Format::Vhd | Format::Vhdx | Format::Qcow2 | Format::Vmdk => Err(Error::Damaged {
-            image: file.name.clone(),
-            format,
-            problem: "it is not read yet".to_owned(),
-        }),
+        Format::Vhd => vhd::open(chain, file),
+        Format::Vhdx => vhdx::open(chain, file),
+        Format::Qcow2 => qcow2::open(chain, file, block_size),
+        Format::Vmdk => vmdk::open(chain, file),
     }
 }

@@ -11,7 +11,8 @@ type Task = Box<dyn FnOnce() + Send>;
 /// Reads that are in flight at a time.
 const THREADS_MAX: usize = 16;
 
-static POOL: Pool = Pool { state: Mutex::new(State { tasks: VecDeque::new(), idle: 0, threads: 0 }), work: Condvar::new() };
+static POOL: Pool =
+    Pool { state: Mutex::new(State { tasks: VecDeque::new(), idle: 0, threads: 0 }), work: Condvar::new() };
 
 struct Pool {
     state: Mutex<State>,

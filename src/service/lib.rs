@@ -9,6 +9,7 @@
 mod config;
 mod error;
 mod grant;
+pub mod http;
 mod manifest;
 mod name;
 mod service;

@@ -68,7 +68,8 @@ fn images(paths: &[PathBuf], block_size: BlockSize) -> Result<OpenSource, Error>
     for path in paths {
         let location = path.display().to_string();
         let Some(name) = path.to_str() else {
-            let message = format!("the name of the disk image '{location}' is not UTF-8; rename it or make a link to it");
+            let message =
+                format!("the name of the disk image '{location}' is not UTF-8; rename it or make a link to it");
             return Err(Error::new(ErrorKind::Image, message));
         };
         let opened = image::open(&LocalFiles, name, &options).map_err(|error| from_image(&error))?;

@@ -114,7 +114,9 @@ function groupRow(layout, group) {
 const STATES = { "readable": "readable", "mounted": "readable" };
 
 function volumeTable(layout) {
-  const rows = layout.report.volumes.map((volume) => {
+  const hasFiles = (volume) => volume.state in STATES;
+  const volumes = [...layout.report.volumes].sort((a, b) => hasFiles(b) - hasFiles(a));
+  const rows = volumes.map((volume) => {
     const state = STATES[volume.state] ?? (volume.state === "unreadable" ? `not readable: ${volume.reason}` : volume.reason);
     const health = volume.health === "whole" ? "" : ` (${volume.health})`;
     const notes = volume.notices.map((notice) => make("small", {}, notice));
