@@ -22,8 +22,9 @@ mod tree;
 mod acl;
 #[cfg(target_os = "linux")]
 mod demo;
-#[cfg(target_os = "linux")]
 mod dirty;
+#[cfg(target_os = "linux")]
+mod disk_images;
 #[cfg(target_os = "linux")]
 mod drive_letters;
 #[cfg(target_os = "linux")]
