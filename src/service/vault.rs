@@ -14,6 +14,7 @@ use crate::config::VaultConfig;
 use crate::{Error, ErrorKind, PointId, VmName};
 use bytes::Bytes;
 use failure::from_store;
+pub(crate) use failure::reason;
 use futures_util::{StreamExt, TryStreamExt};
 use object_store::path::Path;
 use object_store::{MultipartUpload, ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutOptions};
@@ -100,7 +101,9 @@ impl Vault {
         };
         let bytes = match self.patiently(path, read).await {
             Ok(Some(bytes)) => bytes,
-            Ok(None) => return Err(Error::internal(format!("'{path}' in the vault is too long to be what it should be"))),
+            Ok(None) => {
+                return Err(Error::internal(format!("'{path}' in the vault is too long to be what it should be")));
+            }
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(error),
         };
