@@ -156,7 +156,8 @@ impl Audit {
     /// # Errors
     /// When it cannot be written; then what it is about must not happen.
     pub(crate) async fn record(&self, line: Line) -> Result<(), Error> {
-        let failed = |why: &str| Error::unavailable(format!("the audit log cannot be written, so nothing is done: {why}"));
+        let failed =
+            |why: &str| Error::unavailable(format!("the audit log cannot be written, so nothing is done: {why}"));
         let (written, done) = oneshot::channel();
         match self.orders.try_send(Order::Write(Box::new(line), Some(written))) {
             Ok(()) => match done.await {
@@ -190,7 +191,8 @@ fn write_all(orders: &Receiver<Order>, mut place: Place, lost: &AtomicU64) {
     while let Ok(order) = orders.recv() {
         let missing = lost.swap(0, Ordering::Relaxed);
         if missing > 0 {
-            let line = Line::new(Event::LinesLost).reason(&format!("{missing} lines came faster than they were written"));
+            let line =
+                Line::new(Event::LinesLost).reason(&format!("{missing} lines came faster than they were written"));
             report(place.write(&line));
         }
         match order {

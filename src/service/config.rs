@@ -191,7 +191,8 @@ fn roles(file: &File) -> Result<Roles, Error> {
     let mut roles = Roles::new();
     for (name, written) in &file.roles {
         let pattern = |text: &String| {
-            VmPattern::new(text).ok_or_else(|| Error::invalid(format!("role '{name}': '{text}' matches no name of a VM")))
+            VmPattern::new(text)
+                .ok_or_else(|| Error::invalid(format!("role '{name}': '{text}' matches no name of a VM")))
         };
         let vms = written.vms.iter().map(pattern).collect::<Result<_, _>>()?;
         let role = Role { name: name.clone(), vms, revoke_others: written.revoke_others, see_all: written.see_all };
@@ -271,9 +272,8 @@ fn vault(file: &File, directory: &Path) -> Result<VaultConfig, Error> {
 
 fn iscsi(file: &File) -> Result<IscsiConfig, Error> {
     let iscsi = &file.iscsi;
-    let portal = |text: &String| {
-        text.parse::<Address>().map_err(|error| Error::invalid(format!("iscsi.portals: {error}")))
-    };
+    let portal =
+        |text: &String| text.parse::<Address>().map_err(|error| Error::invalid(format!("iscsi.portals: {error}")));
     let portals: Vec<Address> = iscsi.portals.iter().map(portal).collect::<Result<_, _>>()?;
     if portals.is_empty() {
         return Err(Error::invalid("iscsi.portals: name at least one HOST:PORT where clients find the service"));

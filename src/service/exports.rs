@@ -261,7 +261,9 @@ impl Exports for LiveExports {
         };
         self.audit.note(match &event.kind {
             SessionEventKind::LoggedIn => line(Event::SessionBegan),
-            SessionEventKind::Ended { bytes_read, why } => line(Event::SessionEnded).bytes_read(*bytes_read).reason(why),
+            SessionEventKind::Ended { bytes_read, why } => {
+                line(Event::SessionEnded).bytes_read(*bytes_read).reason(why)
+            }
             SessionEventKind::Refused { user, status } => {
                 let named = user.as_deref().and_then(grant_of_chap_user);
                 let line = line(Event::LoginRefused).reason(&refusal(*status));

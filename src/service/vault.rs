@@ -99,7 +99,9 @@ impl Vault {
         };
         let bytes = match self.patiently(path, read).await {
             Ok(Some(bytes)) => bytes,
-            Ok(None) => return Err(Error::internal(format!("'{path}' in the vault is too long to be what it should be"))),
+            Ok(None) => {
+                return Err(Error::internal(format!("'{path}' in the vault is too long to be what it should be")));
+            }
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(error),
         };

@@ -2,7 +2,6 @@
 
 use super::app::App;
 use super::problem::Problem;
-use super::seam;
 use crate::{ErrorKind, User};
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
@@ -59,7 +58,7 @@ impl FromRequestParts<Arc<App>> for SignedIn {
         let Some(sign_in) = app.cookies.check(&parts.headers) else {
             return Err(Problem::not_signed_in("You are not signed in. Sign in on the page, or send 'Authorization: Bearer TOKEN'."));
         };
-        let user = seam::resume(&app.service, &sign_in.identity)?;
+        let user = app.service.resume(&sign_in.identity)?;
         Ok(Self { user, from: peer.name(), seconds_left: Some(sign_in.seconds_left) })
     }
 }

@@ -56,7 +56,8 @@ fn directory(root: &str) -> Result<Opened, Error> {
 }
 
 fn remote(url: &Url, config: &VaultConfig) -> Result<Opened, Error> {
-    if !url.username().is_empty() && !matches!(url.scheme(), "az") || url.password().is_some() || url.query().is_some() {
+    if !url.username().is_empty() && !matches!(url.scheme(), "az") || url.password().is_some() || url.query().is_some()
+    {
         return Err(Error::invalid("the vault's URL names a bucket and a prefix, and nothing else"));
     }
     crate::crypto::install();
@@ -109,10 +110,14 @@ mod tests {
 
     #[test]
     fn options_that_are_secrets_are_known() {
-        for name in ["aws_secret_access_key", "AWS_SESSION_TOKEN", "azure_storage_account_key", "sas_token", "access_key_id"] {
+        for name in
+            ["aws_secret_access_key", "AWS_SESSION_TOKEN", "azure_storage_account_key", "sas_token", "access_key_id"]
+        {
             assert!(is_secret_option(name), "{name}");
         }
-        for name in ["region", "endpoint", "allow_http", "azure_storage_account_name", "conditional_put", "use_emulator"] {
+        for name in
+            ["region", "endpoint", "allow_http", "azure_storage_account_name", "conditional_put", "use_emulator"]
+        {
             assert!(!is_secret_option(name), "{name}");
         }
     }
