@@ -8,16 +8,20 @@
 
 mod audit;
 mod clock;
+mod command;
 mod config;
 mod crypto;
 mod error;
 mod exports;
 mod grant;
+pub mod http;
+mod import;
 mod key;
 mod ledger;
 mod manifest;
 mod name;
 mod points;
+mod prune;
 mod service;
 mod sign_in;
 mod sys;
@@ -26,7 +30,9 @@ mod tls;
 mod usage;
 mod user;
 mod vault;
+mod verify;
 
+pub use command::main;
 pub use config::Config;
 pub use error::{Error, ErrorKind};
 pub use grant::{Grant, GrantRequest, GrantState, GrantStatus, Granted, LIFETIME_MAX, SessionStatus};

@@ -7,13 +7,14 @@ mod image;
 mod object;
 mod store;
 
-pub(crate) use image::{Images, PointFiles};
+pub(crate) use image::Images;
 pub(crate) use store::{is_secret_option, open_store};
 
 use crate::config::VaultConfig;
 use crate::{Error, ErrorKind, PointId, VmName};
 use bytes::Bytes;
 use failure::from_store;
+pub(crate) use failure::reason;
 use futures_util::{StreamExt, TryStreamExt};
 use object_store::path::Path;
 use object_store::{MultipartUpload, ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutOptions};
@@ -61,7 +62,8 @@ impl Vault {
 
     /// Whether the vault answers at all.
     pub(crate) async fn check(&self) -> Result<(), Error> {
-        let listing = self.store.list_with_delimiter(Some(&self.at("points")));
+        let points = self.at("points");
+        let listing = self.store.list_with_delimiter(Some(&points));
         self.patiently("the vault", async { listing.await.map(drop) }).await
     }
 
@@ -179,6 +181,11 @@ impl Vault {
         let below = vm.map_or_else(|| "points".to_owned(), |vm| format!("points/{vm}"));
         let listed = self.list(&below).await?;
         Ok(listed.into_iter().filter_map(|listed| PointPlace::of_manifest(&listed)).collect())
+    }
+
+    /// What a store says of a part of a large object.
+    pub(crate) fn failure(error: &object_store::Error, what: &str) -> Error {
+        from_store(error, what)
     }
 
     /// Begins to write a large object in parts.

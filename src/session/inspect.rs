@@ -2,7 +2,7 @@
 
 use crate::open::{Examined, examine};
 use crate::source::SourceDisk;
-use crate::{Error, Progress, ReadingOptions, Report};
+use crate::{Error, Progress, ReadingOptions, Report, WindowsOptions};
 use block::{CacheConfig, Disk};
 use std::sync::Arc;
 
@@ -15,8 +15,14 @@ pub fn inspect(name: &str, disks: Vec<(String, Arc<dyn Disk>)>, progress: Progre
     let report = Report { source: name.to_owned(), ..Report::default() };
     let disk = |(location, disk)| SourceDisk { disk, location, model: None, serial: None };
     let disks = disks.into_iter().map(disk).collect();
-    let Examined { report, .. } =
-        examine(report, disks, CacheConfig::default(), &ReadingOptions::default(), progress)?;
+    let reading = ReadingOptions {
+        replay: true,
+        verify: false,
+        windows: WindowsOptions::default(),
+        companions: Vec::new(),
+        mounted_alone: None,
+    };
+    let Examined { report, .. } = examine(report, disks, CacheConfig::default(), &reading, progress)?;
     Ok(report)
 }
 

@@ -11,6 +11,7 @@ mod companion;
 mod detect;
 mod drive_letters;
 mod error;
+mod grant;
 mod inspect;
 mod lifecycle;
 mod lun_disk;
@@ -21,6 +22,7 @@ mod record;
 mod report;
 mod source;
 mod sys;
+mod targets;
 mod tree;
 
 pub use companion::{Companion, Position, Role};

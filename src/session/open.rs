@@ -23,6 +23,8 @@ pub struct OpenOptions {
     pub tunnel: tunnel::TunnelConfig,
     /// Login and time-outs.
     pub iscsi: iscsi::SessionConfig,
+    /// How long a target is waited for that is still being prepared.
+    pub ready_timeout: std::time::Duration,
     /// The cache that all disks share.
     pub cache: CacheConfig,
     /// Logical block size of disk image files.

@@ -105,7 +105,7 @@ impl crate::FileEntry {
 }
 
 /// The files of one disk, by the names that its image calls them. There are no others, so an image leads nowhere else.
-pub(crate) struct PointFiles {
+struct PointFiles {
     files: HashMap<String, Arc<ObjectFile>>,
 }
 

@@ -3,7 +3,6 @@
 use super::failure::reason;
 use block::{BlockRange, BlockSize, Completion, Disk, Geometry, ReadError, ReadErrorKind};
 use bytes::{Bytes, BytesMut};
-use object_store::path::Path;
 use object_store::{GetOptions, GetRange, ObjectMeta, ObjectStore};
 use std::ops::Range;
 use std::sync::Arc;

@@ -1,6 +1,6 @@
 //! A TCP load balancer: one address, several servers behind it, of which some may be gone.
 
-use std::io;
+use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -15,6 +15,9 @@ pub(crate) struct Balancer {
 struct Shared {
     servers: Vec<Server>,
     turn: AtomicUsize,
+    accepted: AtomicUsize,
+    /// Connections that came before this one are held up.
+    held_before: AtomicUsize,
     closed: AtomicBool,
 }
 
@@ -32,8 +35,9 @@ impl Balancer {
     pub(crate) fn start(listener: TcpListener, servers: &[SocketAddr]) -> Self {
         let address = listener.local_addr().unwrap();
         let servers = servers.iter().map(|address| Server { address: *address, connections: AtomicUsize::new(0) });
-        let (turn, closed) = (AtomicUsize::new(0), AtomicBool::new(false));
-        let shared = Arc::new(Shared { servers: servers.collect(), turn, closed });
+        let [turn, accepted, held_before] = [(); 3].map(|()| AtomicUsize::new(0));
+        let closed = AtomicBool::new(false);
+        let shared = Arc::new(Shared { servers: servers.collect(), turn, accepted, held_before, closed });
         let inside = Arc::clone(&shared);
         std::thread::spawn(move || {
             while let Ok((client, _)) = listener.accept() {
@@ -41,7 +45,8 @@ impl Balancer {
                     return;
                 }
                 let shared = Arc::clone(&inside);
-                std::thread::spawn(move || shared.pass_on(&client));
+                let number = shared.accepted.fetch_add(1, Ordering::SeqCst);
+                std::thread::spawn(move || shared.pass_on(&client, number));
             }
         });
         Self { address, shared }
@@ -49,6 +54,11 @@ impl Balancer {
 
     pub(crate) const fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// From now on reads nothing more from the servers for the connections that are open: their clients seem not to read.
+    pub(crate) fn hold_up(&self) {
+        self.shared.held_before.store(self.shared.accepted.load(Ordering::SeqCst), Ordering::SeqCst);
     }
 
     /// How many connections each server has now.
@@ -67,14 +77,14 @@ impl Drop for Balancer {
 
 impl Shared {
     /// Passes bytes both ways until one side ends; a client whom no server takes is turned away.
-    fn pass_on(&self, client: &TcpStream) {
+    fn pass_on(&self, client: &TcpStream, number: usize) {
         let Some((server, stream)) = self.server() else {
             let _ = client.shutdown(Shutdown::Both);
             return;
         };
         server.connections.fetch_add(1, Ordering::SeqCst);
         // How a connection ends is what the programs at its ends are tested with; here it does not matter.
-        let _ = pass_both_ways(client, &stream);
+        let _ = self.pass_both_ways(client, &stream, number);
         server.connections.fetch_sub(1, Ordering::SeqCst);
     }
 
@@ -87,23 +97,36 @@ impl Shared {
             Some((server, stream))
         })
     }
-}
 
-fn pass_both_ways(client: &TcpStream, server: &TcpStream) -> io::Result<()> {
-    let (mut from_client, mut to_server) = (client.try_clone()?, server.try_clone()?);
-    let up = std::thread::spawn(move || {
-        let _ = io::copy(&mut from_client, &mut to_server);
-        let _ = to_server.shutdown(Shutdown::Both);
-    });
-    let passed = io::copy(&mut &*server, &mut &*client);
-    let _ = (client.shutdown(Shutdown::Both), server.shutdown(Shutdown::Both));
-    let _ = up.join();
-    passed.map(drop)
+    fn pass_both_ways(&self, client: &TcpStream, server: &TcpStream, number: usize) -> io::Result<()> {
+        let (mut from_client, mut to_server) = (client.try_clone()?, server.try_clone()?);
+        let up = std::thread::spawn(move || {
+            let _ = io::copy(&mut from_client, &mut to_server);
+            let _ = to_server.shutdown(Shutdown::Both);
+        });
+        let passed = self.pass_down(client, server, number);
+        let _ = (client.shutdown(Shutdown::Both), server.shutdown(Shutdown::Both));
+        let _ = up.join();
+        passed
+    }
+
+    fn pass_down(&self, mut client: &TcpStream, mut server: &TcpStream, number: usize) -> io::Result<()> {
+        let mut buffer = vec![0; 64 << 10];
+        loop {
+            let length = server.read(&mut buffer)?;
+            if length == 0 {
+                return Ok(());
+            }
+            while number < self.held_before.load(Ordering::SeqCst) && !self.closed.load(Ordering::SeqCst) {
+                std::thread::sleep(Duration::from_millis(20));
+            }
+            client.write_all(&buffer[..length])?;
+        }
+    }
 }
 
 #[test]
 fn connections_go_to_the_servers_that_live() {
-    use std::io::{Read, Write};
     let servers: Vec<_> = (0..2).map(|_| Balancer::listener()).collect();
     let addresses: Vec<_> = servers.iter().map(|server| server.local_addr().unwrap()).collect();
     let mut living = Vec::new();

@@ -2,7 +2,7 @@
 //!
 //! Things on a page are named by CSS selectors. Everything waits until what it is about can be seen.
 
-use super::process::{Background, PATIENCE, program, wait_until};
+use super::process::{Background, PATIENCE, processes_naming, program, wait_until};
 use super::requirements::Need;
 use fantoccini::elements::Element;
 use fantoccini::key::Key;
@@ -13,7 +13,6 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
-use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
@@ -79,8 +78,13 @@ impl Browser {
         capabilities
     }
 
+    /// Where it keeps all that it writes, downloads included.
+    pub(crate) fn directory(&self) -> &Path {
+        self.directory.path()
+    }
+
     /// Everything that the browser remembers.
-    pub(crate) fn profile(&self) -> PathBuf {
+    fn profile(&self) -> PathBuf {
         self.directory.path().join("profile")
     }
 
@@ -90,7 +94,7 @@ impl Browser {
 
     /// The process of the driver; the browser's own have the profile in their command lines.
     pub(crate) fn processes(&self) -> Vec<u32> {
-        let mut found = processes_of(&self.profile());
+        let mut found = processes_naming(&self.profile());
         found.push(self.driver.id());
         found
     }
@@ -228,7 +232,7 @@ impl Browser {
         wait_until(&format!("a file *{ending} is downloaded"), || {
             let files = fs::read_dir(self.downloads()).unwrap().map(|entry| entry.unwrap().path());
             // Chromium gives a file its name when all of it is there.
-            found = files.into_iter().find(|file| file.as_os_str().as_bytes().ends_with(ending.as_bytes()));
+            found = files.into_iter().find(|file| file.as_os_str().as_encoded_bytes().ends_with(ending.as_bytes()));
             found.is_some()
         });
         found.expect("waited for")
@@ -265,19 +269,9 @@ fn start_driver(directory: &Path) -> (Background, u16) {
     (driver, port)
 }
 
-/// Processes with this path in their arguments.
-fn processes_of(path: &Path) -> Vec<u32> {
-    let path = path.as_os_str().as_bytes();
-    let ids = fs::read_dir("/proc").unwrap().filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
-    let names_path = |id: &u32| {
-        let arguments = fs::read(format!("/proc/{id}/cmdline")).unwrap_or_default();
-        arguments.windows(path.len()).any(|window| window == path)
-    };
-    ids.filter(names_path).collect()
-}
-
-impl Drop for Browser {
-    fn drop(&mut self) {
+impl Browser {
+    /// Closes the browser as a person does, and waits until it has written down what it remembers.
+    pub(crate) fn quit(&mut self) {
         if let Some(client) = self.client.take() {
             let close = async { tokio::time::timeout(Duration::from_secs(5), client.close()).await };
             let _ = self.runtime.block_on(close);
@@ -287,7 +281,7 @@ impl Drop for Browser {
         // Its processes write into the profile until they end, and they are not children of this one.
         let start = Instant::now();
         while start.elapsed() < Duration::from_secs(10) {
-            let left = processes_of(&self.profile());
+            let left = processes_naming(&self.profile());
             if left.is_empty() {
                 break;
             }
@@ -299,8 +293,14 @@ impl Drop for Browser {
     }
 }
 
+impl Drop for Browser {
+    fn drop(&mut self) {
+        self.quit();
+    }
+}
+
 /// A server that gives one page and a file, for as long as the test runs.
-fn serve_page(page: &'static str) -> std::net::SocketAddr {
+pub(crate) fn serve_page(page: &'static str) -> std::net::SocketAddr {
     use std::io::Write;
     let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
     let address = listener.local_addr().unwrap();

@@ -7,6 +7,7 @@ pub(crate) mod comparison;
 pub(crate) mod disk_file;
 pub(crate) mod ext4_image;
 pub(crate) mod fr_mount;
+pub(crate) mod fr_serve;
 pub(crate) mod loop_mount;
 pub(crate) mod manifest;
 pub(crate) mod ntfs_image;

@@ -1,12 +1,14 @@
 //! Object stores that run on this machine, by other hands: moto for S3, Azurite for Azure. `tests/emulators` installs them.
 
 use super::process::{Background, program};
+use futures_util::StreamExt;
 use object_store::azure::{AzureAccessKey, AzureAuthorizer, AzureCredential};
 use object_store::client::{HttpRequest, HttpRequestBody};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 
 /// The bucket, or container, that is there from the start.
 const BUCKET: &str = "vault";
@@ -28,7 +30,7 @@ pub(crate) enum Kind {
 pub(crate) struct ObjectStore {
     kind: Kind,
     address: SocketAddr,
-    process: Background,
+    _process: Background,
 }
 
 /// Where `tests/emulators/install` puts them.
@@ -47,7 +49,7 @@ impl ObjectStore {
         let mut output = BufReader::new(process.child().stdout.take().unwrap());
         let port = port_in(&mut output);
         std::thread::spawn(move || output.read_to_end(&mut Vec::new()));
-        let store = Self { kind, address: SocketAddr::from(([127, 0, 0, 1], port)), process };
+        let store = Self { kind, address: SocketAddr::from(([127, 0, 0, 1], port)), _process: process };
         store.make_bucket();
         store
     }
@@ -86,8 +88,30 @@ impl ObjectStore {
         }
     }
 
-    pub(crate) fn id(&self) -> u32 {
-        self.process.id()
+    /// All that is in it, as another program than ours sees it: names and contents.
+    pub(crate) fn objects(&self) -> Vec<(String, Vec<u8>)> {
+        use object_store::ObjectStoreExt;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let client = self.client();
+            let mut names = client.list(None);
+            let mut objects = Vec::new();
+            while let Some(found) = names.next().await {
+                let name = found.unwrap().location;
+                let content = client.get(&name).await.unwrap().bytes().await.unwrap();
+                objects.push((name.to_string(), content.to_vec()));
+            }
+            objects
+        })
+    }
+
+    fn client(&self) -> Arc<dyn object_store::ObjectStore> {
+        // Two libraries of the same process may have installed it already.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let secrets = self.secrets().into_iter().map(|(name, value)| (name, value.to_owned()));
+        let url = self.url().parse().unwrap();
+        let (client, _) = object_store::parse_url_opts(&url, self.options().into_iter().chain(secrets)).unwrap();
+        client.into()
     }
 
     /// Neither program makes a bucket by itself, and no service that only uses one should.
@@ -153,17 +177,6 @@ fn port_in(output: &mut impl BufRead) -> u16 {
     }
 }
 
-/// The store as other programs than ours reach it, through the crate that they use.
-#[cfg(test)]
-fn client(store: &ObjectStore) -> std::sync::Arc<dyn object_store::ObjectStore> {
-    // Two libraries of the same process may have installed it already.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    let secrets = store.secrets().into_iter().map(|(name, value)| (name, value.to_owned()));
-    let url = store.url().parse().unwrap();
-    let (client, _) = object_store::parse_url_opts(&url, store.options().into_iter().chain(secrets)).unwrap();
-    client.into()
-}
-
 #[cfg(test)]
 fn of_two_that_create_the_same_object_one_is_refused(kind: Kind) {
     use object_store::{ObjectStoreExt, PutMode};
@@ -171,7 +184,7 @@ fn of_two_that_create_the_same_object_one_is_refused(kind: Kind) {
         return;
     }
     let (store, path) = (ObjectStore::start(kind), object_store::path::Path::from("grants/one.json"));
-    let client = client(&store);
+    let client = store.client();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     runtime.block_on(async {
         let create = |body: &'static str| {

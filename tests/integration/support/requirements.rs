@@ -26,6 +26,7 @@ impl Need {
     pub(crate) const STUNNEL: Self = Self::Program("stunnel", "stunnel4");
     pub(crate) const PYTHON: Self = Self::Program("python3", "python3");
     pub(crate) const ZSTD: Self = Self::Program("zstd", "zstd");
+    pub(crate) const QEMU_IMG: Self = Self::Program("qemu-img", "qemu-utils");
     pub(crate) const CHROMIUM: Self = Self::Program("chromium", "chromium");
     pub(crate) const CHROMEDRIVER: Self = Self::Program("chromedriver", "chromium-driver");
     pub(crate) const FUSERMOUNT: Self = Self::Program("fusermount3", "fuse3");

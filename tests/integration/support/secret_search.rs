@@ -62,9 +62,10 @@ impl Secrets {
         found
     }
 
-    /// Secrets in all files below `root`, and in their names. Panics when there is not one file: then nothing was looked at.
+    /// Secrets in all files below `root` but those of these names, and in all names. Panics when there is not one file: then
+    /// nothing was looked at.
     #[track_caller]
-    pub(crate) fn in_files(&self, root: &Path) -> Vec<String> {
+    pub(crate) fn in_files(&self, root: &Path, except: &[&str]) -> Vec<String> {
         let (mut found, mut files, mut directories) = (Vec::new(), 0, vec![root.to_owned()]);
         while let Some(directory) = directories.pop() {
             for entry in fs::read_dir(&directory).unwrap_or_else(|error| panic!("{}: {error}", directory.display())) {
@@ -73,7 +74,7 @@ impl Secrets {
                 let kind = fs::symlink_metadata(&path).unwrap().file_type();
                 if kind.is_dir() {
                     directories.push(path);
-                } else if kind.is_file() {
+                } else if kind.is_file() && !except.iter().any(|name| path.ends_with(name)) {
                     files += 1;
                     let bytes = fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
                     found.extend(self.in_text(&path.display().to_string(), &bytes));
@@ -147,9 +148,10 @@ fn a_planted_secret_is_found_in_arguments_environments_and_files() {
     let directory = tempfile::tempdir().unwrap();
     fs::create_dir_all(directory.path().join("a/b")).unwrap();
     fs::write(directory.path().join("a/b/log"), "nothing").unwrap();
-    assert_eq!(secrets.in_files(directory.path()), [""; 0]);
+    assert_eq!(secrets.in_files(directory.path(), &[]), [""; 0]);
     fs::write(directory.path().join("a/b/other"), b"\0\0a-planted-secret-1234\0").unwrap();
-    assert_eq!(secrets.in_files(directory.path()).len(), 1);
+    assert_eq!(secrets.in_files(directory.path(), &["log"]).len(), 1);
+    assert_eq!(secrets.in_files(directory.path(), &["other"]).len(), 0);
     fs::write(directory.path().join("a-planted-secret-1234"), "").unwrap();
-    assert_eq!(secrets.in_files(directory.path()).len(), 2);
+    assert_eq!(secrets.in_files(directory.path(), &[]).len(), 2);
 }
