@@ -14,9 +14,9 @@ mod problem;
 mod request;
 mod routes;
 mod server;
-mod times;
 #[cfg(test)]
 mod tests;
+mod times;
 
 pub use connections::Limits;
 pub use server::{Listener, serve};

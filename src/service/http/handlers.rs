@@ -84,8 +84,8 @@ pub(crate) async fn grant(
         file_name: &granted.file_name,
         bundle: &granted.bundle,
         password: granted.password.expose_secret(),
-        commands: Commands::new(&granted.grant, &granted.file_name),
-        launchers: Launchers::new(&granted.grant, &granted.bundle)?,
+        commands: Commands::new(&granted.file_name),
+        launchers: Launchers::new(&granted.grant, &granted.file_name, &granted.bundle)?,
     };
     Ok((StatusCode::CREATED, Json(answer)).into_response())
 }
