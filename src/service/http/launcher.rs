@@ -69,17 +69,17 @@ impl Launchers {
             return Err(Error::internal("the bundle cannot be put into a script: download it as a file"));
         }
         let directory = directory(file_name);
-        let fill = |template: &str, file_name: String| {
+        let fill = |template: &str, script_name: String| {
             let text = template
                 .replace("@VM@", grant.vm.as_str())
                 .replace("@POINT@", grant.point.as_str())
                 .replace("@UNTIL@", &grant.expires_at.to_string())
-                .replace("@FILE@", &file_name)
+                .replace("@FILE@", &script_name)
                 .replace("@BUNDLE_FILE@", file_name)
                 .replace("@DIRECTORY@", directory)
                 .replace("@END@", END)
                 .replace("@BUNDLE@", bundle);
-            Launcher { file_name, text }
+            Launcher { file_name: script_name, text }
         };
         Ok(Self {
             linux: fill(LINUX, format!("mount-{directory}.sh")),
