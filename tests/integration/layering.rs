@@ -66,7 +66,7 @@ const LAYERS: &[Layer] = &[
         name: "fr-mount",
         imports: &["fr-cli", "fr-service"],
         // The integration tests serve disks of their own.
-        tests_import: &["fr-block", "fr-iscsi", "fr-target"],
+        tests_import: &["fr-block", "fr-bundle", "fr-iscsi", "fr-target", "fr-tunnel"],
     },
 ];
 

@@ -1,5 +1,6 @@
 //! What the tests stand on: disk images, real targets and tunnels, the kernel's own view of an image, `fr-mount` itself.
 
+pub(crate) mod azure_portal;
 pub(crate) mod certificates;
 pub(crate) mod comparison;
 pub(crate) mod disk_file;
@@ -16,6 +17,7 @@ pub(crate) mod report;
 pub(crate) mod requirements;
 pub(crate) mod sample;
 pub(crate) mod scratched;
+pub(crate) mod sealed;
 pub(crate) mod stunnel;
 pub(crate) mod tgt;
 pub(crate) mod volume_group;
