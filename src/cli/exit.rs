@@ -24,6 +24,10 @@ pub(crate) enum FailureKind {
     Stopped,
     SecretRefused,
     NotMutual,
+    Expired,
+    LifetimeOver,
+    Revoked,
+    SourceLost,
 }
 
 impl FailureKind {
@@ -47,6 +51,10 @@ impl FailureKind {
             Self::Stopped => 15,
             Self::SecretRefused => 16,
             Self::NotMutual => 17,
+            Self::Expired => 21,
+            Self::LifetimeOver => 22,
+            Self::Revoked => 23,
+            Self::SourceLost => 24,
         }
     }
 }
@@ -91,6 +99,7 @@ impl From<session::Error> for Failure {
             session::ErrorKind::TargetNotProven => FailureKind::TargetNotProven,
             session::ErrorKind::SecretRefused => FailureKind::SecretRefused,
             session::ErrorKind::NotMutual => FailureKind::NotMutual,
+            session::ErrorKind::Revoked => FailureKind::Revoked,
             session::ErrorKind::NoTarget => FailureKind::NoTarget,
             session::ErrorKind::Protocol => FailureKind::Protocol,
             session::ErrorKind::Image => FailureKind::Image,
@@ -124,6 +133,10 @@ mod tests {
             FailureKind::Stopped,
             FailureKind::SecretRefused,
             FailureKind::NotMutual,
+            FailureKind::Expired,
+            FailureKind::LifetimeOver,
+            FailureKind::Revoked,
+            FailureKind::SourceLost,
         ] {
             let code = kind.exit_code().to_string();
             let exits = help.split_once("Exit codes:").unwrap().1;

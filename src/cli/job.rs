@@ -1,7 +1,7 @@
 //! What a daemon is told to do, secrets included. It travels from the command that the user typed to the daemon
 //! through a pipe, and is wiped on both sides.
 
-use crate::args::{ConnectionArgs, Digests, ShowArgs, SourceOptions};
+use crate::args::{ConnectionArgs, Digests, EndingArgs, ShowArgs, SourceOptions};
 use crate::exit::Failure;
 use crate::secret::{self, Secret};
 use bundle::RecoveryPoint;
@@ -9,6 +9,7 @@ use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use session::OpenOptions;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 use tunnel::{ClientIdentity, ProxyChoice, Security, TlsConfig, Trust, TunnelConfig};
 
 /// A session to run.
@@ -19,6 +20,13 @@ pub(crate) struct Job {
     pub(crate) mount_point: PathBuf,
     pub(crate) volume: Option<String>,
     pub(crate) log: Option<PathBuf>,
+    pub(crate) ending: EndingArgs,
+    /// When the grant ends that the recovery point is read with, if it needs one.
+    pub(crate) expires_at: Option<SystemTime>,
+    /// Which VM and point it is, in words, where SOURCE says so.
+    pub(crate) described: Option<String>,
+    /// Directories that were made for the session already, and go with it.
+    pub(crate) made: Vec<PathBuf>,
 }
 
 /// The secrets of a job. There is no `Debug`: they must not be shown.

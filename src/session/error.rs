@@ -21,6 +21,8 @@ pub enum ErrorKind {
     TargetNotProven,
     /// The target was to prove itself and does not.
     NotMutual,
+    /// The access to the recovery point was withdrawn, or its target removed.
+    Revoked,
     /// There is no such target, or it has no disk.
     NoTarget,
     /// The target broke the protocol, or its disks cannot be read.
@@ -65,6 +67,7 @@ pub(crate) fn from_iscsi(error: &iscsi::Error) -> Error {
         Iscsi::SecretRefused => ErrorKind::SecretRefused,
         Iscsi::TargetNotProven => ErrorKind::TargetNotProven,
         Iscsi::NotMutual => ErrorKind::NotMutual,
+        Iscsi::Revoked => ErrorKind::Revoked,
         Iscsi::TargetNotFound => ErrorKind::NoTarget,
         Iscsi::Unavailable | Iscsi::Disconnected | Iscsi::TimedOut | Iscsi::Closed => ErrorKind::Connect,
         Iscsi::Protocol | Iscsi::Scsi | Iscsi::Changed => ErrorKind::Protocol,
@@ -85,6 +88,7 @@ pub(crate) const fn read_error_kind(error: &iscsi::Error) -> ReadErrorKind {
         | Iscsi::SecretRefused
         | Iscsi::TargetNotProven
         | Iscsi::NotMutual
+        | Iscsi::Revoked
         | Iscsi::TargetNotFound
         | Iscsi::Unavailable
         | Iscsi::Disconnected => ReadErrorKind::Disconnected,
