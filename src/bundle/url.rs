@@ -17,8 +17,6 @@ pub struct IscsiUrl {
 
 /// The port of iSCSI (RFC 7143 section 14); Azure's tunnel uses it for TLS as well.
 const DEFAULT_PORT: u16 = 3260;
-/// The longest iSCSI name in bytes (RFC 7143 section 4.2.7.1).
-const NAME_BYTES_MAX: usize = 223;
 
 impl IscsiUrl {
     /// Understands a URL.
@@ -52,16 +50,7 @@ fn target_name(path: &str) -> Result<Option<String>, String> {
     if path.is_empty() {
         return Ok(None);
     }
-    // Names are ASCII after normalisation; IQNs hold no '%', so an escape is only ever a disguised other character.
-    let legal = |c: char| c.is_ascii_alphanumeric() || "-.:_".contains(c);
-    // Case is kept: the RFC wants lower case, but targets exist whose names have capitals and are compared as they are.
-    let kind = path.get(..4).unwrap_or("").to_ascii_lowercase();
-    if !["iqn.", "eui.", "naa."].contains(&kind.as_str()) {
-        return Err(format!("'{path}' is not an iSCSI name: those begin with iqn., eui. or naa."));
-    }
-    if path.len() > NAME_BYTES_MAX || !path.chars().all(legal) {
-        return Err(format!("'{path}' is not an iSCSI name: at most {NAME_BYTES_MAX} letters, digits and - . : _"));
-    }
+    crate::name::check(path)?;
     Ok(Some(path.to_owned()))
 }
 

@@ -79,7 +79,7 @@ pub(crate) fn claim(job: &Job, lifetime: Lifetime) -> Result<Kept, Failure> {
     crate::sys::check_mount_point(&job.mount_point)?;
     let point = job.source.recovery_point()?;
     let mut record = Record::new(point.to_string(), kind(&point).to_owned(), job.mount_point.clone(), lifetime);
-    record.described.clone_from(&job.described);
+    record.described = point.described();
     record.made.clone_from(&job.made);
     held.keep(record).map_err(|error| unusable(&error))
 }
@@ -89,6 +89,8 @@ const fn kind(point: &RecoveryPoint) -> &'static str {
     match point {
         RecoveryPoint::Iscsi(_) => "iSCSI",
         RecoveryPoint::Images(_) => "disk images",
+        RecoveryPoint::Sealed { .. } => "sealed bundle",
+        RecoveryPoint::Azure { .. } => "Azure Backup",
     }
 }
 

@@ -90,7 +90,7 @@ impl Wakes {
 pub(crate) fn run(job: &Job, wakes: &Wakes, say: &mut dyn FnMut(Message)) -> Result<(), Failure> {
     crate::sys::watch_signals(wakes.sender()).map_err(|error| Failure::internal("cannot watch for signals", error))?;
     let began = crate::sys::now();
-    let lifetime = Lifetime::new(began, job.ending.lifetime, job.expires_at);
+    let lifetime = Lifetime::new(began, job.ending.lifetime, job.source.recovery_point()?.expires_at());
     let record = cleanup::claim(job, lifetime)?;
     let opened = open(job, lifetime, wakes, say)?;
     let sender = wakes.sender();

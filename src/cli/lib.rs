@@ -8,6 +8,7 @@
 
 mod args;
 mod cleanup;
+mod connection;
 mod daemon;
 mod demo;
 mod details;
@@ -19,6 +20,7 @@ mod log;
 mod mount;
 mod output;
 mod secret;
+mod secrets;
 mod serve;
 mod status;
 mod sys;
