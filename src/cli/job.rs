@@ -1,7 +1,7 @@
 //! What a daemon is told to do, secrets included. It travels from the command that the user typed to the daemon
 //! through a pipe, and is wiped on both sides.
 
-use crate::args::{ShowArgs, SourceOptions};
+use crate::args::{EndingArgs, ShowArgs, SourceOptions};
 use crate::exit::Failure;
 use crate::secret::Secret;
 use crate::secrets::Secrets;
@@ -18,6 +18,9 @@ pub(crate) struct Job {
     pub(crate) mount_point: PathBuf,
     pub(crate) volume: Option<String>,
     pub(crate) log: Option<PathBuf>,
+    pub(crate) ending: EndingArgs,
+    /// Directories that were made for the session already, and go with it.
+    pub(crate) made: Vec<PathBuf>,
 }
 
 /// What is opened, and how.

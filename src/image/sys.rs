@@ -1,6 +1,6 @@
-//! Reads at an offset, which operating systems spell differently.
+//! What operating systems spell differently: reads at an offset, kinds of files.
 
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io;
 
 /// Fills `buf` with the bytes from `offset` on.
@@ -21,4 +21,16 @@ pub(crate) fn read_exact_at(file: &File, mut offset: u64, mut buf: &mut [u8]) ->
         buf = buf.get_mut(read..).unwrap_or_default();
     }
     Ok(())
+}
+
+/// Whether it is a file or a disk: something with a size and bytes at places.
+#[cfg(unix)]
+pub(crate) fn holds_bytes(metadata: &Metadata) -> bool {
+    metadata.is_file() || std::os::unix::fs::FileTypeExt::is_block_device(&metadata.file_type())
+}
+
+/// Whether it is a file or a disk: something with a size and bytes at places.
+#[cfg(windows)]
+pub(crate) fn holds_bytes(metadata: &Metadata) -> bool {
+    metadata.is_file()
 }

@@ -52,6 +52,7 @@ pub struct Opened {
     volumes: Vec<OpenVolume>,
     source: Source,
     faults: Arc<Faults>,
+    cache: Arc<Cache>,
 }
 
 impl Opened {
@@ -73,8 +74,26 @@ impl Opened {
         tree::faults(&self.faults)
     }
 
+    /// How many bytes were read from the disks so far.
+    #[must_use]
+    pub fn bytes_read(&self) -> u64 {
+        self.cache.bytes_read()
+    }
+
+    /// Has `tell` called when nothing can be read any more and never will be, whether or not somebody reads: with
+    /// [`ErrorKind::Revoked`] when the access was withdrawn. A source that cannot be reached is not over.
+    pub fn when_over(&self, tell: impl Fn(Error) + Send + Sync + 'static) {
+        self.source.when_over(Arc::new(tell));
+    }
+
+    /// Whatever is read from now on is an error, of what is cached too.
+    pub fn cut(&self) {
+        self.cache.close();
+    }
+
     /// Ends the connection. Whatever is read from now on is an error.
     pub fn close(self) {
+        self.cut();
         drop(self.volumes);
         self.source.close();
     }
@@ -85,10 +104,30 @@ impl Opened {
 /// # Errors
 /// When its disks cannot be reached. A disk or volume that cannot be read is no error: the report says so.
 pub fn open(point: &RecoveryPoint, options: OpenOptions, progress: Progress<'_>) -> Result<Opened, Error> {
-    let cache = Cache::new(options.cache);
-    let reading = options.reading.clone();
+    let (cache, reading) = (options.cache, options.reading.clone());
     let (source, disks, notices) = Source::open(point, options, progress)?;
-    let mut report = Report { source: point.to_string(), notices, ..Report::default() };
+    let report = Report { source: point.to_string(), notices, ..Report::default() };
+    let Examined { report, volumes, faults, cache } = examine(report, disks, cache, &reading, progress)?;
+    Ok(Opened { report, volumes, source, faults, cache })
+}
+
+/// What was found on disks.
+pub(crate) struct Examined {
+    pub(crate) report: Report,
+    volumes: Vec<OpenVolume>,
+    faults: Arc<Faults>,
+    cache: Arc<Cache>,
+}
+
+/// Finds partitions and file systems on disks; `report` holds what is known before.
+pub(crate) fn examine(
+    mut report: Report,
+    disks: Vec<SourceDisk>,
+    cache: CacheConfig,
+    reading: &ReadingOptions,
+    progress: Progress<'_>,
+) -> Result<Examined, Error> {
+    let cache = Cache::new(cache);
     let devices: Vec<_> = disks.into_iter().map(|disk| Attached::new(disk, &cache)).collect();
     progress("reading partition tables");
     let found = volume::scan(&devices.iter().map(Attached::device).collect::<Vec<_>>());
@@ -100,9 +139,9 @@ pub fn open(point: &RecoveryPoint, options: OpenOptions, progress: Progress<'_>)
     report.disks = devices.iter().enumerate().map(|(index, disk)| disk.report(index, &found)).collect();
     report.groups = found.groups.iter().map(|group| tree::group(group, &found)).collect();
     report.parts = found.nodes.iter().filter_map(tree::part).collect();
-    let volumes = read_volumes(&found, &reading, &mut report, progress);
+    let volumes = read_volumes(&found, reading, &mut report, progress);
     report.notices.extend(tree::faults(&found.faults));
-    Ok(Opened { report, volumes, source, faults: found.faults })
+    Ok(Examined { report, volumes, faults: found.faults, cache })
 }
 
 /// A disk behind the cache.

@@ -1,13 +1,13 @@
 //! Where disks come from: the LUNs of iSCSI targets, or image files. What they have in common is a list of disks and
 //! an end.
 
-use crate::error::from_image;
+use crate::error::{from_image, from_iscsi};
 use crate::open::Progress;
 use crate::targets::{Found, Targets, Wanted};
 use crate::{Error, ErrorKind, OpenOptions};
 use block::{BlockSize, Disk};
 use bundle::RecoveryPoint;
-use image::RawImage;
+use image::LocalFiles;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -56,6 +56,19 @@ impl Source {
         }
     }
 
+    /// Has `tell` called for every target that is over for good; image files are not.
+    pub(crate) fn when_over(&self, tell: Arc<dyn Fn(Error) + Send + Sync>) {
+        let Self::Iscsi { runtime, sessions } = self else { return };
+        for session in sessions {
+            let (over, tell) = (session.over(), Arc::clone(&tell));
+            runtime.spawn(async move {
+                if let Some(error) = over.await {
+                    tell(from_iscsi(&error));
+                }
+            });
+        }
+    }
+
     /// Logs out of every target, within a few seconds even when nobody answers.
     pub(crate) fn close(self) {
         const PATIENCE: Duration = Duration::from_secs(5);
@@ -74,17 +87,23 @@ impl Source {
 }
 
 fn images(paths: &[PathBuf], block_size: BlockSize) -> Result<OpenSource, Error> {
-    let mut disks = Vec::new();
+    let (mut disks, mut notices) = (Vec::new(), Vec::new());
+    let options = image::OpenOptions { format: None, block_size };
     for path in paths {
-        let image = RawImage::open(path, block_size).map_err(|error| from_image(&error))?;
-        disks.push(SourceDisk {
-            disk: Arc::new(image),
-            location: path.display().to_string(),
-            model: None,
-            serial: None,
-        });
+        let location = path.display().to_string();
+        let Some(name) = path.to_str() else {
+            let message =
+                format!("the name of the disk image '{location}' is not UTF-8; rename it or make a link to it");
+            return Err(Error::new(ErrorKind::Image, message));
+        };
+        let opened = image::open(&LocalFiles, name, &options).map_err(|error| from_image(&error))?;
+        // An image says itself which files it builds on: whoever opens it has to know which ones are shown.
+        if let Some((_, others @ [_, ..])) = opened.files.split_first() {
+            notices.push(format!("{location} ({}) is read together with {}", opened.format, others.join(", ")));
+        }
+        disks.push(SourceDisk { disk: opened.disk, location, model: None, serial: None });
     }
-    Ok((Source::Images, disks, Vec::new()))
+    Ok((Source::Images, disks, notices))
 }
 
 fn targets(targets: &Targets<'_>, options: OpenOptions, progress: Progress<'_>) -> Result<OpenSource, Error> {

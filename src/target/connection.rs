@@ -1,27 +1,35 @@
 //! One connection: TLS, login, full feature phase; and the bytes that go in and out.
 
-use crate::full_feature::{After, FullFeature, Start, Violation};
+use crate::audit::Audit;
+use crate::full_feature::{After, Completed, FullFeature, Start, Violation};
+use crate::gate::Pass;
 use crate::login::{Established, Login, LoginAnswer, Purpose, RECEIVE_MAX, Status};
 use crate::sessions::SessionEntry;
 use crate::shared::Shared;
 use crate::transmit::Transmit;
+use crate::{SessionEvent, SessionEventKind};
 use bytes::Buf;
 use iscsi::pdu::{
     Decoder, Digests, InitiatorPdu, LoginRequest, LoginResponse, Pdu, PduError, Stage, StatusNumbers, TransitFlags,
 };
 use iscsi::text::Pairs;
+use std::future::poll_fn;
 use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Poll, ready};
 use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
-use tokio::sync::{Notify, mpsc};
-use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout, timeout_at};
+use tokio::sync::Notify;
+use tokio::sync::mpsc::{self, UnboundedReceiver};
+use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until, timeout, timeout_at};
 
-/// Room that every read from the connection has.
+/// What is taken from the connection at a time.
 const READ_BYTES: usize = 16 << 10;
 /// Once so much waits to be sent, it is sent before anything else is done.
-const FLUSH_BYTES: usize = 1 << 20;
+const FLUSH_BYTES: usize = 256 << 10;
 /// Who took so long to take what was sent was not silent: it took it.
 const SLOW_FLUSH: Duration = Duration::from_secs(1);
 /// How long the initiator has to close its side after the last answer, so that it is not lost in a reset.
@@ -48,55 +56,66 @@ pub(crate) enum End {
     Silent,
     #[error("the same initiator port has logged in anew")]
     Replaced,
+    #[error("the export was withdrawn")]
+    Withdrawn,
     #[error("it was to be cut here")]
     Cut,
 }
 
+/// Who is at the other end.
+pub(crate) struct Peer {
+    pub(crate) address: SocketAddr,
+    pub(crate) pass: Pass,
+}
+
 /// Serves a connection that was just accepted until it ends.
-pub(crate) async fn serve(shared: Arc<Shared>, stream: TcpStream) {
+pub(crate) async fn serve(shared: Arc<Shared>, stream: TcpStream, peer: Peer) {
     let deadline = after(shared.config.login_timeout);
-    let end = match accept(&shared, stream, deadline).await {
+    let address = peer.address;
+    let end = match accept(&shared, stream, peer, deadline).await {
         Ok(()) => return,
         Err(end) => end,
     };
-    tracing::debug!(%end, "a connection ended");
+    tracing::debug!(%end, peer = %address, "a connection ended");
 }
 
-async fn accept(shared: &Arc<Shared>, stream: TcpStream, deadline: Instant) -> Result<(), End> {
+async fn accept(shared: &Arc<Shared>, stream: TcpStream, peer: Peer, deadline: Instant) -> Result<(), End> {
     stream.set_nodelay(true)?;
-    let portal = match &shared.config.portal {
-        Some(portal) => portal.clone(),
-        None => stream.local_addr()?.to_string(),
-    };
+    let local = stream.local_addr()?;
     match &shared.tls {
-        None => run(shared, stream, portal, deadline).await,
+        None => run(shared, stream, (local, peer), deadline).await,
         Some(tls) => {
             let stream = timeout_at(deadline, tls.accept(stream)).await.map_err(|_| End::LoginTimeout)??;
-            run(shared, stream, portal, deadline).await
+            run(shared, stream, (local, peer), deadline).await
         }
     }
 }
 
-/// Serves an initiator on any stream.
-pub(crate) async fn run<S>(shared: &Arc<Shared>, stream: S, portal: String, deadline: Instant) -> Result<(), End>
+/// Serves an initiator on any stream, between our address and the peer.
+pub(crate) async fn run<S>(
+    shared: &Arc<Shared>,
+    stream: S,
+    (local, peer): (SocketAddr, Peer),
+    deadline: Instant,
+) -> Result<(), End>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let end = Arc::new(Notify::new());
     let mut connection = Connection {
         shared: Arc::clone(shared),
         stream,
+        local,
+        peer,
         decoder: Decoder::new(RECEIVE_MAX),
         transmit: Transmit::default(),
         bytes_until_cut: shared.config.faults.cut_after_bytes,
     };
-    let login = timeout_at(deadline, connection.login(portal, &end)).await.map_err(|_| End::LoginTimeout)?;
-    match login {
-        Ok((start, _entry)) => tokio::select! {
-            ended = connection.full_feature(start) => ended,
-            () = end.notified() => Err(End::Replaced),
-        },
+    let mut login = Login::new(Arc::clone(shared));
+    let end = Arc::new(Notify::new());
+    match timeout_at(deadline, connection.login(&mut login, &end)).await.map_err(|_| End::LoginTimeout)? {
+        Ok(start) => connection.session(start, &end).await,
         Err(End::Refused(status)) => {
+            connection.tell_refusal(&login, &status);
             connection.farewell().await?;
             Err(End::Refused(status))
         }
@@ -107,14 +126,15 @@ where
 struct Connection<S> {
     shared: Arc<Shared>,
     stream: S,
+    local: SocketAddr,
+    peer: Peer,
     decoder: Decoder,
     transmit: Transmit,
     bytes_until_cut: Option<u64>,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
-    async fn login(&mut self, portal: String, end: &Arc<Notify>) -> Result<(Start, Option<SessionEntry>), End> {
-        let mut login = Login::new(Arc::clone(&self.shared));
+    async fn login(&mut self, login: &mut Login, end: &Arc<Notify>) -> Result<Start, End> {
         let mut stat_sn = 0_u32;
         loop {
             let pdu = self.next_pdu().await?;
@@ -127,20 +147,21 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                     return Err(self.refuse(&blank, stat_sn, status).await);
                 }
             };
-            let answer = match login.answer(&request) {
+            let heard = Instant::now();
+            let answer = match login.answer(&request).await {
                 Ok(answer) => answer,
-                Err(status) => return Err(self.refuse(&request, stat_sn, status).await),
-            };
-            let entry = match &answer.established {
-                Some(Established { purpose: Purpose::Normal(port), .. }) => {
-                    match self.shared.sessions.enter(port.clone(), end) {
-                        Some(entry) => Some(entry),
-                        None => return Err(self.refuse(&request, stat_sn, Status::OUT_OF_RESOURCES).await),
+                Err(status) => {
+                    if status == Status::AUTHENTICATION_FAILURE && login.user().is_some() {
+                        let delay = self.shared.config.refusal_delay;
+                        sleep_until(heard.checked_add(delay).unwrap_or(heard)).await;
                     }
+                    return Err(self.refuse(&request, stat_sn, status).await);
                 }
-                _ => None,
             };
-            self.accept_login(&request, &answer, stat_sn, entry.as_ref()).await?;
+            let Ok(entry) = self.enter(&answer, end) else {
+                return Err(self.refuse(&request, stat_sn, Status::OUT_OF_RESOURCES).await);
+            };
+            self.accept_login(&request, &answer, stat_sn, entry.as_deref()).await?;
             stat_sn = stat_sn.wrapping_add(1);
             if let Some(established) = answer.established {
                 let Established { agreed, purpose } = established;
@@ -148,9 +169,40 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 self.transmit.digests = digests;
                 self.decoder.set_digests(digests);
                 let (cmd_sn, connection_id) = (request.cmd_sn, request.cid);
-                return Ok((Start { agreed, purpose, cmd_sn, stat_sn, connection_id, portal }, entry));
+                let addresses = self.addresses();
+                return Ok(Start { agreed, purpose, cmd_sn, stat_sn, connection_id, addresses, entry });
             }
         }
+    }
+
+    /// Makes room for a session once it is established, if there is any.
+    fn enter(&mut self, answer: &LoginAnswer, end: &Arc<Notify>) -> Result<Option<Arc<SessionEntry>>, NoRoom> {
+        let Some(established) = &answer.established else { return Ok(None) };
+        let entry = match &established.purpose {
+            Purpose::Normal(port, export) => {
+                Some(Arc::new(export.sessions.enter(port.clone(), self.peer.address, end).ok_or(NoRoom)?))
+            }
+            Purpose::Discovery(_) => None,
+        };
+        let replaces = entry.as_ref().is_some_and(|entry| entry.replaces);
+        if self.peer.pass.log_in(replaces) { Ok(entry) } else { Err(NoRoom) }
+    }
+
+    /// Where initiators find this portal.
+    fn addresses(&self) -> Vec<String> {
+        let configured = &self.shared.config.addresses;
+        if configured.is_empty() { vec![self.local.to_string()] } else { configured.clone() }
+    }
+
+    /// Tells the audit log.
+    fn tell_refusal(&self, login: &Login, status: &Status) {
+        let status = u16::from_be_bytes([status.class, status.detail]);
+        self.shared.exports.event(&SessionEvent {
+            export: login.proven().map(Arc::clone),
+            peer: self.peer.address,
+            initiator: login.initiator().to_owned(),
+            kind: SessionEventKind::Refused { user: login.user().map(str::to_owned), status },
+        });
     }
 
     async fn accept_login(
@@ -201,16 +253,46 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         }
     }
 
-    async fn full_feature(&mut self, start: Start) -> Result<(), End> {
+    /// The full feature phase, from its beginning to its end.
+    async fn session(&mut self, start: Start, end: &Notify) -> Result<(), End> {
+        let mut audit = match (&start.purpose, &start.entry) {
+            (Purpose::Normal(port, export), Some(entry)) => {
+                Some(Audit::begin(&self.shared.exports, export, self.peer.address, port, entry))
+            }
+            _ => None,
+        };
+        let (completed, completions) = mpsc::unbounded_channel();
+        let mut session = FullFeature::new(Arc::clone(&self.shared), start, completed);
+        let withdrawn = until_withdrawn(session.export().map(Arc::clone));
+        let mut ended = tokio::select! {
+            biased;
+            () = withdrawn => Err(End::Withdrawn),
+            () = end.notified() => Err(End::Replaced),
+            ended = self.full_feature(&mut session, completions) => ended,
+        };
+        if matches!(ended, Err(End::Withdrawn)) {
+            session.say_withdrawn(&mut self.transmit);
+            ended = self.farewell().await.and(ended);
+        }
+        if let Some(audit) = &mut audit {
+            audit.why =
+                Some(ended.as_ref().map_or_else(ToString::to_string, |()| "the initiator logged out".to_owned()));
+        }
+        ended
+    }
+
+    async fn full_feature(
+        &mut self,
+        session: &mut FullFeature,
+        mut completions: UnboundedReceiver<Completed>,
+    ) -> Result<(), End> {
         let config = &self.shared.config;
         let (ping_interval, silence_max) = (config.ping_interval, config.silence_max);
-        let (completed, mut completions) = mpsc::unbounded_channel();
-        let mut session = FullFeature::new(Arc::clone(&self.shared), start, completed);
         let mut pings = interval_at(after(ping_interval), ping_interval);
         pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut heard = Instant::now();
         // What came along with the last Login Request.
-        if self.take_received(&mut session).await? == After::Close {
+        if self.take_received(session).await? == After::Close {
             return self.farewell().await;
         }
         loop {
@@ -226,14 +308,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             if flushing.elapsed() > SLOW_FLUSH {
                 heard = Instant::now();
             }
-            self.decoder.buffer_mut().reserve(READ_BYTES);
+            session.sent();
             tokio::select! {
-                read = self.stream.read_buf(self.decoder.buffer_mut()) => {
-                    if read? == 0 {
-                        return Err(End::Closed);
-                    }
+                received = self.receive() => {
+                    received?;
                     heard = Instant::now();
-                    if self.take_received(&mut session).await? == After::Close {
+                    if self.take_received(session).await? == After::Close {
                         return self.farewell().await;
                     }
                 }
@@ -276,11 +356,21 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             if let Some(pdu) = self.decoder.next_pdu()? {
                 return Ok(pdu);
             }
-            self.decoder.buffer_mut().reserve(READ_BYTES);
-            if self.stream.read_buf(self.decoder.buffer_mut()).await? == 0 {
-                return Err(End::Closed);
-            }
+            self.receive().await?;
         }
+    }
+
+    /// Feeds the decoder with what comes next. While nothing comes, a connection has no buffer.
+    async fn receive(&mut self) -> Result<(), End> {
+        let (stream, decoder) = (&mut self.stream, &mut self.decoder);
+        let received = poll_fn(|context| {
+            let mut space = [0; READ_BYTES];
+            let mut space = ReadBuf::new(&mut space);
+            ready!(Pin::new(&mut *stream).poll_read(context, &mut space))?;
+            decoder.feed(space.filled());
+            Poll::Ready(io::Result::Ok(space.filled().len()))
+        });
+        if received.await? == 0 { Err(End::Closed) } else { Ok(()) }
     }
 
     /// Sends all that waits.
@@ -302,20 +392,32 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             }
         }
         timeout(silence_max, self.stream.flush()).await.map_err(|_| End::Silent)??;
+        self.transmit.release();
         if cut.is_some() { Err(End::Cut) } else { Ok(()) }
     }
 
     /// Sends all that waits and closes, after the initiator has closed its side: what it still sends would reset the
-    /// connection, and the last answer could be lost.
+    /// connection, and the last answer could be lost. It has to be quick.
     async fn farewell(&mut self) -> Result<(), End> {
-        self.flush().await?;
         let closed = async {
+            self.flush().await?;
             self.stream.shutdown().await?;
             let mut ignored = [0; 512];
             while self.stream.read(&mut ignored).await? > 0 {}
             Ok(())
         };
         timeout(FAREWELL, closed).await.unwrap_or(Ok(()))
+    }
+}
+
+/// There is no room for one more session.
+struct NoRoom;
+
+/// Returns once the export is withdrawn; never without one.
+async fn until_withdrawn(export: Option<Arc<crate::Export>>) {
+    match export {
+        Some(export) => export.until_withdrawn().await,
+        None => std::future::pending().await,
     }
 }
 

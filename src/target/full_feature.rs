@@ -7,15 +7,18 @@ mod window;
 
 pub(crate) use reads::Completed;
 
+use crate::Export;
 use crate::login::{Agreed, PORTAL_GROUP, Purpose, Reply};
+use crate::memory::Account;
 use crate::scsi::{Answer, Attention, Sense};
+use crate::sessions::SessionEntry;
 use crate::shared::Shared;
 use crate::transmit::Transmit;
 use bytes::Bytes;
 use iscsi::pdu::{
-    HEADER_BYTES, InitiatorPdu, LogoutRequest, LogoutResponse, NopIn, NopOut, Pdu, PduError, RESERVED_TAG, Reject,
-    ScsiCommand, ScsiResponse, StatusNumbers, TaskManagementRequest, TaskManagementResponse, TextRequest, TextResponse,
-    opcode,
+    AsyncMessage, HEADER_BYTES, InitiatorPdu, LogoutRequest, LogoutResponse, NopIn, NopOut, Pdu, PduError,
+    RESERVED_TAG, Reject, ScsiCommand, ScsiResponse, StatusNumbers, TaskManagementRequest, TaskManagementResponse,
+    TextRequest, TextResponse, opcode,
 };
 use iscsi::scsi::{LunNumber, status};
 use iscsi::text::{NOT_UNDERSTOOD, Pairs, REJECT};
@@ -69,8 +72,10 @@ pub(crate) struct Start {
     /// StatSN of the first answer.
     pub(crate) stat_sn: u32,
     pub(crate) connection_id: u16,
-    /// TargetAddress that discovery tells.
-    pub(crate) portal: String,
+    /// `HOST:PORT`s that discovery tells.
+    pub(crate) addresses: Vec<String>,
+    /// The place among the sessions of the export; none for discovery.
+    pub(crate) entry: Option<Arc<SessionEntry>>,
 }
 
 /// Whether the connection stays after a PDU.
@@ -108,10 +113,14 @@ impl FullFeature {
     /// Answers of disks go to `completed`, to be given back to [`Self::complete`].
     pub(crate) fn new(shared: Arc<Shared>, start: Start, completed: UnboundedSender<Completed>) -> Self {
         let config = &shared.config;
-        let attention = if config.faults.unit_attention { Attention::all(&shared.units) } else { Attention::default() };
+        let attention = match &start.purpose {
+            Purpose::Normal(_, export) if config.faults.unit_attention => Attention::all(&export.units),
+            _ => Attention::default(),
+        };
+        let account = Account::new(&shared.memory, config.bytes_in_flight_max);
         Self {
             window: CommandWindow::new(start.cmd_sn, config.commands_max),
-            reads: Reads::new(config.bytes_in_flight_max, config.faults.read_delay, completed),
+            reads: Reads::new(account, config.faults.read_delay, completed),
             stat_sn: start.stat_sn,
             attention,
             pings: 0,
@@ -165,16 +174,40 @@ impl FullFeature {
 
     /// Takes the answer of a disk.
     pub(crate) fn complete(&mut self, completed: Completed, transmit: &mut Transmit) -> After {
-        let Some((task_tag, read, outcome)) = self.reads.complete(completed) else { return After::Stay };
+        let Some(ended) = self.reads.complete(completed) else { return After::Stay };
+        let reads::Ended { task_tag, read, outcome, share } = ended;
         if read.numbered {
             self.window.end();
         }
+        if let (Some(entry), Ok(data)) = (&self.start.entry, &outcome) {
+            entry.count(data.len());
+        }
+        transmit.hold(share);
         match (outcome, self.shared.take_misdeed()) {
             (Err(sense), _) => self.check_condition(task_tag, sense, read.expected_length, transmit),
             (Ok(data), None) => self.good(task_tag, &data, read.expected_length, transmit),
             (Ok(data), Some(misdeed)) => return self.misbehave(misdeed, task_tag, &read, &data, transmit),
         }
         After::Stay
+    }
+
+    /// All that was given to be sent is sent: there is room for more.
+    pub(crate) fn sent(&mut self) {
+        self.reads.submit_waiting();
+    }
+
+    /// The export, unless this is discovery.
+    pub(crate) const fn export(&self) -> Option<&Arc<Export>> {
+        match &self.start.purpose {
+            Purpose::Normal(_, export) => Some(export),
+            Purpose::Discovery(_) => None,
+        }
+    }
+
+    /// Says that the session is going to be dropped, and that there is no use in waiting.
+    pub(crate) fn say_withdrawn(&mut self, transmit: &mut Transmit) {
+        let numbers = self.next_numbers();
+        transmit.push(&async_message(SESSION_DROPPED, [0, 0, 0], numbers));
     }
 
     /// Asks the initiator whether it is still there.
@@ -191,9 +224,9 @@ impl FullFeature {
     }
 
     fn scsi(&mut self, command: &ScsiCommand, header: &[u8; HEADER_BYTES], transmit: &mut Transmit) -> Handled {
-        if matches!(self.start.purpose, Purpose::Discovery) {
+        let Some(export) = self.export().map(Arc::clone) else {
             return Handled::Rejected(reject_reason::PROTOCOL_ERROR);
-        }
+        };
         let task_tag = command.initiator_task_tag;
         if self.reads.has(task_tag) {
             return Handled::Rejected(reject_reason::TASK_IN_PROGRESS);
@@ -205,7 +238,7 @@ impl FullFeature {
         }
         // Without R there is no room for data that goes to the initiator.
         let expected_length = if command.read { command.expected_data_transfer_length } else { 0 };
-        match self.shared.units.answer(command.lun, &command.cdb, &mut self.attention) {
+        match export.units.answer(command.lun, &command.cdb, &mut self.attention) {
             Answer::Good(data) => self.good(task_tag, &data, expected_length, transmit),
             Answer::CheckCondition(sense) => {
                 self.check_condition(task_tag, sense, command.expected_data_transfer_length, transmit);
@@ -284,7 +317,7 @@ impl FullFeature {
                 None => return task_management::TASK_DOES_NOT_EXIST,
             },
             function::ABORT_TASK_SET | function::CLEAR_TASK_SET | function::LOGICAL_UNIT_RESET => {
-                if !self.shared.units.has(lun) {
+                if !self.export().is_some_and(|export| export.units.has(lun)) {
                     return task_management::LUN_DOES_NOT_EXIST;
                 }
                 self.reads.abort_all(|read| read.lun == lun)
@@ -336,19 +369,25 @@ impl FullFeature {
         Handled::Done(After::Stay)
     }
 
-    /// All targets only to discovery; a normal session may ask about its own (RFC 7143 appendix C).
+    /// What discovery may see, and a normal session of its own target (RFC 7143 appendix C).
     fn send_targets(&self, value: &str, reply: &mut Pairs) {
-        let iqn = &self.shared.config.iqn;
-        let discovery = matches!(self.start.purpose, Purpose::Discovery);
-        let wanted = match value {
-            "All" if discovery => true,
-            "" if !discovery => true,
-            "" | "All" => return reply.push("SendTargets", REJECT),
-            name => name.eq_ignore_ascii_case(iqn),
+        let (visible, discovery) = match &self.start.purpose {
+            Purpose::Discovery(visible) => (visible.as_slice(), true),
+            Purpose::Normal(_, export) => (std::slice::from_ref(export), false),
         };
-        if wanted {
-            reply.push("TargetName", iqn);
-            reply.push("TargetAddress", format!("{},{PORTAL_GROUP}", self.start.portal));
+        let all = match value {
+            "All" => discovery,
+            "" => !discovery,
+            _ => false,
+        };
+        if !all && matches!(value, "" | "All") {
+            return reply.push("SendTargets", REJECT);
+        }
+        for export in visible.iter().filter(|export| (all || export.is_named(value)) && !export.is_withdrawn()) {
+            reply.push("TargetName", export.iqn());
+            for address in &self.start.addresses {
+                reply.push("TargetAddress", format!("{address},{PORTAL_GROUP}"));
+            }
         }
     }
 
@@ -410,6 +449,24 @@ const fn cmd_sn(pdu: &Pdu) -> Option<u32> {
         }
         _ => None,
     }
+}
+
+/// AsyncEvent: the target will drop all connections of the session.
+const SESSION_DROPPED: u8 = 3;
+
+fn async_message(async_event: u8, parameters: [u16; 3], numbers: StatusNumbers) -> Pdu {
+    let [parameter1, parameter2, parameter3] = parameters;
+    let message = AsyncMessage {
+        lun: LunNumber::default(),
+        numbers,
+        async_event,
+        async_vcode: 0,
+        parameter1,
+        parameter2,
+        parameter3,
+        data: Bytes::new(),
+    };
+    message.into_pdu()
 }
 
 const fn reason(error: &PduError) -> u8 {

@@ -1,8 +1,9 @@
-//! A target that listens: the accept loop, and the handle on it.
+//! A portal that listens: the accept loop, and the handle on it.
 
-use crate::connection;
+use crate::connection::{self, Peer};
+use crate::exports::Single;
 use crate::shared::Shared;
-use crate::{Error, TargetConfig};
+use crate::{Error, Exports, PortalConfig, TargetConfig};
 use rustls::ServerConfig;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -15,7 +16,36 @@ use tokio::task::{JoinHandle, JoinSet};
 /// How long to wait when the system has no resources for one more connection.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// An iSCSI target with its disks.
+/// Serves exports on one socket.
+pub struct Portal {
+    config: PortalConfig,
+    exports: Arc<dyn Exports>,
+}
+
+impl Portal {
+    /// A portal as it is configured; nothing happens before [`Portal::serve`].
+    #[must_use]
+    pub fn new(config: PortalConfig, exports: Arc<dyn Exports>) -> Self {
+        Self { config, exports }
+    }
+
+    /// Serves on `listener`, inside TLS when a server configuration is given, until the handle is shut down or dropped.
+    /// Must be called inside a tokio runtime.
+    ///
+    /// # Errors
+    /// When the configuration makes no sense, or the socket has no address.
+    pub fn serve(self, listener: TcpListener, tls: Option<Arc<ServerConfig>>) -> Result<Handle, Error> {
+        let address = listener.local_addr()?;
+        let shared = Arc::new(Shared::new(self.config, self.exports, tls)?);
+        let (orders, received) = watch::channel(Orders::default());
+        let connections = Arc::new(AtomicUsize::new(0));
+        let server = Server { shared, orders: received, connections: Arc::clone(&connections) };
+        let task = tokio::spawn(server.run(listener));
+        Ok(Handle { address, orders, connections, task })
+    }
+}
+
+/// An iSCSI target with its disks: a portal with one export.
 pub struct Target {
     config: TargetConfig,
 }
@@ -27,19 +57,13 @@ impl Target {
         Self { config }
     }
 
-    /// Serves on `listener`, inside TLS when a server configuration is given, until the handle is shut down or dropped.
-    /// Must be called inside a tokio runtime.
+    /// As [`Portal::serve`].
     ///
     /// # Errors
     /// When the configuration makes no sense, or the socket has no address.
     pub fn serve(self, listener: TcpListener, tls: Option<Arc<ServerConfig>>) -> Result<Handle, Error> {
-        let address = listener.local_addr()?;
-        let shared = Arc::new(Shared::new(self.config, tls)?);
-        let (orders, received) = watch::channel(Orders::default());
-        let connections = Arc::new(AtomicUsize::new(0));
-        let server = Server { shared, orders: received, connections: Arc::clone(&connections) };
-        let task = tokio::spawn(server.run(listener));
-        Ok(Handle { address, orders, connections, task })
+        let (export, portal) = self.config.split();
+        Portal::new(portal, Arc::new(Single(export?))).serve(listener, tls)
     }
 }
 
@@ -52,7 +76,7 @@ struct Orders {
     stop: bool,
 }
 
-/// A target that is being served. It stops when this is dropped; [`Handle::shutdown`] also waits for that.
+/// A portal that is being served. It stops when this is dropped; [`Handle::shutdown`] also waits for that.
 #[derive(Debug)]
 pub struct Handle {
     address: SocketAddr,
@@ -130,20 +154,21 @@ impl Server {
         tasks.shutdown().await;
     }
 
-    fn admit(&self, stream: TcpStream, tasks: &mut JoinSet<()>) {
-        let open = self.connections.load(Ordering::Relaxed);
-        if open >= self.shared.config.connections_max {
-            tracing::warn!("refused a connection: {open} are open");
+    fn admit(&self, (stream, peer): (TcpStream, SocketAddr), tasks: &mut JoinSet<()>) {
+        let Some(pass) = self.shared.gate.arrive(peer.ip()) else {
+            tracing::debug!(%peer, "refused a connection: too many of this peer have not logged in");
             return;
-        }
+        };
         let guard = CountGuard::new(&self.connections);
         let shared = Arc::clone(&self.shared);
         let mut orders = self.orders.clone();
         let drops = orders.borrow().drops;
+        let evicted = pass.evicted();
         tasks.spawn(async move {
             let _guard = guard;
             tokio::select! {
-                () = connection::serve(shared, stream) => {}
+                () = connection::serve(shared, stream, Peer { address: peer, pass }) => {}
+                () = evicted.notified() => tracing::debug!(%peer, "closed a connection that has not logged in, for others"),
                 // An error means that the server is gone.
                 _ = orders.wait_for(|orders| orders.drops != drops) => {}
             }
@@ -151,12 +176,12 @@ impl Server {
     }
 }
 
-/// The next connection; never, once the target has stopped listening.
-async fn accept(listener: Option<&TcpListener>) -> TcpStream {
+/// The next connection; never, once the portal has stopped listening.
+async fn accept(listener: Option<&TcpListener>) -> (TcpStream, SocketAddr) {
     let Some(listener) = listener else { return std::future::pending().await };
     loop {
         match listener.accept().await {
-            Ok((stream, _)) => return stream,
+            Ok(accepted) => return accepted,
             Err(error) => {
                 tracing::warn!(%error, "cannot accept a connection");
                 tokio::time::sleep(ACCEPT_PAUSE).await;

@@ -1,9 +1,8 @@
-//! What all connections of a target share.
+//! What all connections of a portal share.
 
-use crate::scsi::{LUNS_MAX, LogicalUnits};
-use crate::sessions::Sessions;
-use crate::{Error, Misdeed, Redirect, Refusal, TargetConfig};
-use iscsi::chap::same_secret;
+use crate::gate::Gate;
+use crate::memory::Pool;
+use crate::{Error, Exports, Misdeed, PortalConfig, Redirect, Refusal};
 use rustls::ServerConfig;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -12,12 +11,12 @@ use tokio_rustls::TlsAcceptor;
 /// Commands that a session may have under way at most; the window is a number that must not wrap.
 const COMMANDS_MAX: u32 = 1 << 16;
 
-/// What all connections of a target share.
+/// What all connections of a portal share.
 pub(crate) struct Shared {
-    /// Without the disks, which are in `units`.
-    pub(crate) config: TargetConfig,
-    pub(crate) units: LogicalUnits,
-    pub(crate) sessions: Arc<Sessions>,
+    pub(crate) config: PortalConfig,
+    pub(crate) exports: Arc<dyn Exports>,
+    pub(crate) gate: Arc<Gate>,
+    pub(crate) memory: Arc<Pool>,
     pub(crate) tls: Option<TlsAcceptor>,
     redirections_left: AtomicU32,
     logins: AtomicU32,
@@ -25,12 +24,16 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    pub(crate) fn new(mut config: TargetConfig, tls: Option<Arc<ServerConfig>>) -> Result<Self, Error> {
+    pub(crate) fn new(
+        config: PortalConfig,
+        exports: Arc<dyn Exports>,
+        tls: Option<Arc<ServerConfig>>,
+    ) -> Result<Self, Error> {
         check(&config).map_err(Error::Config)?;
-        let disks = std::mem::take(&mut config.disks);
         Ok(Self {
-            units: LogicalUnits::new(&config.iqn, disks, config.read_bytes_max),
-            sessions: Arc::default(),
+            exports,
+            gate: Arc::new(Gate::new(&config)),
+            memory: Arc::new(Pool::new(config.shared_read_bytes_max)),
             tls: tls.map(TlsAcceptor::from),
             redirections_left: AtomicU32::new(config.faults.redirect.as_ref().map_or(0, |redirect| redirect.times)),
             logins: AtomicU32::new(0),
@@ -63,36 +66,15 @@ impl Shared {
     }
 }
 
-fn check(config: &TargetConfig) -> Result<(), &'static str> {
-    if config.iqn.is_empty() || config.iqn.len() > 223 {
-        return Err("its name must have 1 to 223 bytes");
-    }
-    if config.disks.len() > LUNS_MAX {
-        return Err("it has more disks than there are logical unit numbers");
-    }
+fn check(config: &PortalConfig) -> Result<(), &'static str> {
     if !(1..=COMMANDS_MAX).contains(&config.commands_max) {
         return Err("the number of commands under way must be 1 to 65536");
-    }
-    if config.read_bytes_max < 4096 {
-        return Err("a read must be able to take one block of 4096 bytes");
     }
     if config.ping_interval.is_zero() {
         return Err("the interval of pings must not be zero");
     }
-    check_chap(config)
-}
-
-/// One secret for both directions would let an initiator have its own challenge answered (RFC 7143 section 9.2.1).
-fn check_chap(config: &TargetConfig) -> Result<(), &'static str> {
-    let Some(chap) = &config.chap else {
-        let one_way = "reverse CHAP needs CHAP: an initiator that need not prove itself cannot ask for a proof";
-        return if config.reverse.is_none() { Ok(()) } else { Err(one_way) };
-    };
     if config.chap_algorithms.is_empty() {
         return Err("CHAP needs at least one algorithm");
-    }
-    if config.reverse.as_ref().is_some_and(|reverse| same_secret(&chap.secret, &reverse.secret)) {
-        return Err("the two directions of CHAP must have different secrets");
     }
     Ok(())
 }

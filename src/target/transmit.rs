@@ -1,5 +1,6 @@
 //! PDUs that wait to be sent.
 
+use crate::memory::Share;
 use crate::outgoing::Outgoing;
 use bytes::Buf;
 use iscsi::pdu::{Digests, Pdu, frame};
@@ -11,6 +12,8 @@ pub(crate) struct Transmit {
     pub(crate) outgoing: Outgoing,
     /// Of the PDUs from now on.
     pub(crate) digests: Digests,
+    /// What the data in `outgoing` holds of the memory for reads.
+    shares: Vec<Share>,
 }
 
 impl Transmit {
@@ -30,6 +33,16 @@ impl Transmit {
         for piece in [header, damaged.into(), tail] {
             self.outgoing.push(piece);
         }
+    }
+
+    /// Keeps a read's memory taken until all that waits now was sent.
+    pub(crate) fn hold(&mut self, share: Share) {
+        self.shares.push(share);
+    }
+
+    /// All was sent.
+    pub(crate) fn release(&mut self) {
+        self.shares.clear();
     }
 
     /// Bytes that wait.

@@ -65,8 +65,8 @@ const LAYERS: &[Layer] = &[
     Layer {
         name: "fr-mount",
         imports: &["fr-cli", "fr-service"],
-        // The integration tests serve disks of their own.
-        tests_import: &["fr-block", "fr-bundle", "fr-iscsi", "fr-target", "fr-tunnel"],
+        // The integration tests serve disks of their own, and look for what is sealed in a bundle where it must not be.
+        tests_import: &["fr-block", "fr-iscsi", "fr-bundle", "fr-target", "fr-tunnel"],
     },
 ];
 

@@ -31,6 +31,10 @@ mod dirty;
 #[cfg(target_os = "linux")]
 mod drive_letters;
 #[cfg(target_os = "linux")]
+mod flow;
+#[cfg(target_os = "linux")]
+mod hostile_clients;
+#[cfg(target_os = "linux")]
 mod inode_flags;
 #[cfg(target_os = "linux")]
 mod many_disks;
@@ -41,9 +45,13 @@ mod mountpoint;
 #[cfg(target_os = "linux")]
 mod ntfs;
 #[cfg(target_os = "linux")]
+mod object_stores;
+#[cfg(target_os = "linux")]
 mod protected_files;
 #[cfg(target_os = "linux")]
 mod recovery;
+#[cfg(target_os = "linux")]
+mod secrets;
 #[cfg(target_os = "linux")]
 mod spanning;
 mod support;

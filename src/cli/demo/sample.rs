@@ -2,7 +2,7 @@
 
 use crate::exit::Failure;
 use block::{BlockSize, Disk};
-use image::RawImage;
+use image::LocalFile;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::sync::Arc;
@@ -16,8 +16,10 @@ pub(crate) const CHECKSUMS: &str = include_str!("../../../packaging/sample/SHA25
 pub(crate) fn disks() -> Result<Vec<Arc<dyn Disk>>, Failure> {
     let disk = |packed| -> Result<Arc<dyn Disk>, Failure> {
         let file = unpack(packed).map_err(|error| Failure::internal("cannot unpack the sample disks", error))?;
-        let image = RawImage::from_file(file, "the sample disk", BlockSize::B512);
-        Ok(Arc::new(image.map_err(|error| Failure::internal("cannot use the sample disks", error))?))
+        let file = LocalFile::new(file, "the sample disk");
+        let file = file.map_err(|error| Failure::internal("cannot use the sample disks", error))?;
+        image::disk(Arc::new(file), BlockSize::B512)
+            .ok_or_else(|| Failure::internal("cannot use the sample disks", "they are empty"))
     };
     [DISK_0, DISK_1].into_iter().map(disk).collect()
 }

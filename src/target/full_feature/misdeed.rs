@@ -1,14 +1,14 @@
 //! Answers that are wrong on purpose.
 
 use super::reads::Read;
-use super::{After, FullFeature, data_in, reject_reason};
+use super::{After, FullFeature, async_message, data_in, reject_reason};
 use crate::Misdeed;
 use crate::login::Agreed;
 use crate::scsi::Sense;
 use crate::transmit::Transmit;
 use bytes::Bytes;
-use iscsi::pdu::{AsyncMessage, Pdu, Residual, StatusNumbers};
-use iscsi::scsi::{LunNumber, status};
+use iscsi::pdu::{Pdu, Residual, StatusNumbers};
+use iscsi::scsi::status;
 
 /// AsyncEvent: the target asks for a logout within Parameter3 seconds.
 const LOGOUT_REQUESTED: u8 = 1;
@@ -50,12 +50,12 @@ impl FullFeature {
                 }
             }
             Misdeed::AskForLogout(seconds) => {
-                transmit.push(&message(LOGOUT_REQUESTED, [0, 0, seconds], self.next_numbers()));
+                transmit.push(&async_message(LOGOUT_REQUESTED, [0, 0, seconds], self.next_numbers()));
                 self.good(task_tag, data, length, transmit);
             }
             Misdeed::Drop => {
                 let parameters = [self.start.connection_id, 0, 0];
-                transmit.push(&message(CONNECTION_DROPPED, parameters, self.next_numbers()));
+                transmit.push(&async_message(CONNECTION_DROPPED, parameters, self.next_numbers()));
                 return After::Close;
             }
         }
@@ -72,19 +72,4 @@ impl FullFeature {
     const fn last_numbers(&self) -> StatusNumbers {
         StatusNumbers { stat_sn: self.stat_sn.wrapping_sub(1), ..self.numbers() }
     }
-}
-
-fn message(async_event: u8, parameters: [u16; 3], numbers: StatusNumbers) -> Pdu {
-    let [parameter1, parameter2, parameter3] = parameters;
-    let message = AsyncMessage {
-        lun: LunNumber::default(),
-        numbers,
-        async_event,
-        async_vcode: 0,
-        parameter1,
-        parameter2,
-        parameter3,
-        data: Bytes::new(),
-    };
-    message.into_pdu()
 }

@@ -1,5 +1,6 @@
 //! Reads that are under way: submitted to their disks as far as the memory for their data goes, the rest waiting.
 
+use crate::memory::{Account, Share};
 use crate::scsi::Sense;
 use block::{BlockRange, Disk, ReadError};
 use bytes::Bytes;
@@ -28,6 +29,16 @@ pub(super) struct Read {
 pub(crate) struct Completed {
     ticket: Ticket,
     outcome: Result<Bytes, ReadError>,
+    share: Share,
+}
+
+/// A read whose disk has answered.
+pub(super) struct Ended {
+    pub(super) task_tag: u32,
+    pub(super) read: Read,
+    pub(super) outcome: Result<Bytes, Sense>,
+    /// To be kept for as long as the data are.
+    pub(super) share: Share,
 }
 
 /// Tells a read from a later one with the same task tag.
@@ -44,22 +55,20 @@ pub(super) struct Reads {
     waiting: VecDeque<Ticket>,
     immediate: u32,
     last_serial: u64,
-    /// What the submitted ones hold or will hold, those that were aborted included.
-    bytes: usize,
-    bytes_max: usize,
+    /// What the submitted ones hold or will hold, those that were aborted included, and those that are not sent yet.
+    account: Account,
     delay: Duration,
     completed: UnboundedSender<Completed>,
 }
 
 impl Reads {
-    pub(super) fn new(bytes_max: usize, delay: Duration, completed: UnboundedSender<Completed>) -> Self {
+    pub(super) fn new(account: Account, delay: Duration, completed: UnboundedSender<Completed>) -> Self {
         Self {
             under_way: HashMap::new(),
             waiting: VecDeque::new(),
             immediate: 0,
             last_serial: 0,
-            bytes: 0,
-            bytes_max,
+            account,
             delay,
             completed,
         }
@@ -87,11 +96,13 @@ impl Reads {
     }
 
     /// Ends a read whose disk has answered. `None` when it was aborted meanwhile.
-    pub(super) fn complete(&mut self, completed: Completed) -> Option<(u32, Read, Result<Bytes, Sense>)> {
-        let Completed { ticket, outcome } = completed;
-        self.bytes = self.bytes.saturating_sub(ticket.bytes);
-        self.submit_waiting();
-        self.current(ticket)?;
+    pub(super) fn complete(&mut self, completed: Completed) -> Option<Ended> {
+        let Completed { ticket, outcome, share } = completed;
+        if self.current(ticket).is_none() {
+            drop(share);
+            self.submit_waiting();
+            return None;
+        }
         let read = self.take(ticket.task_tag)?;
         let outcome = match outcome {
             Ok(data) if data.len() == ticket.bytes => Ok(data),
@@ -104,7 +115,7 @@ impl Reads {
                 Err(Sense::from(&error))
             }
         };
-        Some((ticket.task_tag, read, outcome))
+        Some(Ended { task_tag: ticket.task_tag, read, outcome, share })
     }
 
     /// Forgets a read: whatever its disk answers is dropped.
@@ -141,26 +152,25 @@ impl Reads {
         self.under_way.get(&ticket.task_tag).filter(|(current, _)| *current == ticket).map(|(_, read)| read)
     }
 
-    /// Submits in order for as long as there is room; a read that is larger than all the room goes alone.
-    fn submit_waiting(&mut self) {
+    /// Submits in order for as long as there is room. To be called whenever there is more.
+    pub(super) fn submit_waiting(&mut self) {
         while let Some(ticket) = self.waiting.front().copied() {
-            let bytes = self.bytes.saturating_add(ticket.bytes);
-            if self.bytes > 0 && bytes > self.bytes_max {
-                return;
-            }
-            self.waiting.pop_front();
-            let Some(read) = self.current(ticket) else { continue };
+            let Some(read) = self.current(ticket) else {
+                self.waiting.pop_front();
+                continue;
+            };
+            let Some(share) = self.account.take(ticket.bytes) else { return };
             let (disk, blocks) = (Arc::clone(&read.disk), read.blocks);
-            self.bytes = bytes;
-            self.submit(ticket, &*disk, blocks);
+            self.waiting.pop_front();
+            self.submit(ticket, share, &*disk, blocks);
         }
     }
 
-    fn submit(&self, ticket: Ticket, disk: &dyn Disk, blocks: BlockRange) {
+    fn submit(&self, ticket: Ticket, share: Share, disk: &dyn Disk, blocks: BlockRange) {
         let completed = self.completed.clone();
         let delay = (!self.delay.is_zero()).then(|| (self.delay, Handle::current()));
         let done = move |outcome| {
-            let answer = Completed { ticket, outcome };
+            let answer = Completed { ticket, outcome, share };
             // Nobody listens any more when the connection is gone.
             let Some((delay, runtime)) = delay else {
                 let _ = completed.send(answer);

@@ -1,16 +1,27 @@
 //! SecurityNegotiation: CHAP, one way or mutual (RFC 7143 sections 9.2 and 12.1.3).
 
 use super::Status;
-use crate::TargetConfig;
+use crate::shared::Shared;
+use crate::{Export, Unavailable};
 use iscsi::chap::{Challenge, ChapAlgorithm, ChapCredentials, format_binary, parse_binary};
 use iscsi::text::{NONE, Pairs, parse_number};
+use secrecy::SecretString;
+use std::sync::Arc;
 
 const CHAP: &str = "CHAP";
+/// What responses of users that do not exist are checked with, so that it takes as long. Whoever guesses it is refused
+/// all the same.
+const STAND_IN: &str = "nobody's secret!";
 
 /// How far the initiator has proved who it is.
 #[derive(Default)]
 pub(super) struct Security {
+    required: bool,
+    /// There are exports that need no proof.
+    some_public: bool,
     step: Step,
+    user: Option<String>,
+    proven: Option<Arc<Export>>,
 }
 
 #[derive(Default)]
@@ -27,65 +38,106 @@ enum Step {
 }
 
 impl Security {
-    /// Whether the initiator may go on. Without CHAP everybody may.
-    pub(super) const fn is_done(&self, config: &TargetConfig) -> bool {
-        config.chap.is_none() || matches!(self.step, Step::Done)
+    /// Of an initiator that has to prove itself, or not.
+    pub(super) fn new(required: bool, some_public: bool) -> Self {
+        Self { required, some_public, ..Self::default() }
     }
 
-    /// Takes the security keys of one request and adds what they are answered with.
-    pub(super) fn answer(&mut self, config: &TargetConfig, text: &Pairs, reply: &mut Pairs) -> Result<(), Status> {
-        self.step = match (std::mem::take(&mut self.step), &config.chap) {
-            (Step::Method, chap) => match text.value("AuthMethod") {
-                Some(offer) => choose_method(offer, chap.is_some(), reply)?,
+    /// Whether the initiator may go on.
+    pub(super) const fn is_done(&self) -> bool {
+        !self.required || matches!(self.step, Step::Done)
+    }
+
+    /// How an initiator is refused that does not want to prove itself. Where there is something to see without, it may as
+    /// well have the name wrong. Whether there is a target of this name is not told.
+    pub(super) const fn unproven(&self) -> Status {
+        if self.some_public { Status::TARGET_NOT_FOUND } else { Status::AUTHENTICATION_FAILURE }
+    }
+
+    /// CHAP_N as the initiator told it.
+    pub(super) fn user(&self) -> Option<&str> {
+        self.user.as_deref()
+    }
+
+    /// The export whose secret it proved to know.
+    pub(super) const fn proven(&self) -> Option<&Arc<Export>> {
+        self.proven.as_ref()
+    }
+
+    /// Takes the security keys of one request and adds what they are answered with. Gives the export whose secret was
+    /// proved by them.
+    pub(super) async fn answer(
+        &mut self,
+        shared: &Shared,
+        text: &Pairs,
+        reply: &mut Pairs,
+    ) -> Result<Option<Arc<Export>>, Status> {
+        self.step = match std::mem::take(&mut self.step) {
+            Step::Method => match text.value("AuthMethod") {
+                Some(offer) => self.choose_method(offer, reply)?,
                 None => Step::Method,
             },
-            (Step::Algorithm, Some(_)) => challenge(config, text, reply)?,
-            (Step::Response(algorithm, challenge), Some(credentials)) => {
-                check(algorithm, &challenge, credentials, text)?;
-                prove(algorithm, &challenge, config.reverse.as_ref(), text, reply)?;
-                Step::Done
+            Step::Algorithm => challenge(&shared.config.chap_algorithms, text, reply)?,
+            Step::Response(algorithm, challenge) => {
+                let export = self.check(shared, algorithm, &challenge, text).await?;
+                self.proven = Some(Arc::clone(&export));
+                prove(algorithm, &challenge, export.reverse(), text, reply)?;
+                self.step = Step::Done;
+                return Ok(Some(export));
             }
-            (step, _) => step,
+            Step::Done => Step::Done,
         };
-        Ok(())
+        Ok(None)
     }
-}
 
-/// With credentials the method is CHAP, without it is None: neither is negotiable.
-fn choose_method(offer: &str, chap: bool, reply: &mut Pairs) -> Result<Step, Status> {
-    let (method, next) = if chap { (CHAP, Step::Algorithm) } else { (NONE, Step::Done) };
-    if !offer.split(',').any(|offered| offered == method) {
-        return Err(Status::AUTHENTICATION_FAILURE);
+    /// Whoever has to prove itself does so with CHAP, others with nothing: neither is negotiable.
+    fn choose_method(&self, offer: &str, reply: &mut Pairs) -> Result<Step, Status> {
+        let (method, next) = if self.required { (CHAP, Step::Algorithm) } else { (NONE, Step::Done) };
+        if !offer.split(',').any(|offered| offered == method) {
+            return Err(if self.required { self.unproven() } else { Status::AUTHENTICATION_FAILURE });
+        }
+        reply.push("AuthMethod", method);
+        Ok(next)
     }
-    reply.push("AuthMethod", method);
-    Ok(next)
+
+    /// Whether the initiator is who it has to be, and whose holder it then is. A user that does not exist and a wrong
+    /// secret are not told apart.
+    async fn check(
+        &mut self,
+        shared: &Shared,
+        algorithm: ChapAlgorithm,
+        challenge: &Challenge,
+        text: &Pairs,
+    ) -> Result<Arc<Export>, Status> {
+        let name = text.value("CHAP_N").ok_or(Status::MISSING_PARAMETER)?;
+        let response = text.value("CHAP_R").ok_or(Status::MISSING_PARAMETER)?;
+        let response = parse_binary(response).unwrap_or_default();
+        self.user = Some(name.to_owned());
+        let export = match shared.exports.by_user(name).await {
+            Ok(export) => Some(export),
+            Err(Unavailable::NotFound) => None,
+            Err(Unavailable::Busy) => return Err(Status::OUT_OF_RESOURCES),
+        };
+        let chap = export.as_ref().and_then(|export| export.chap()).filter(|chap| chap.user == name);
+        let stand_in = SecretString::from(STAND_IN);
+        let secret = chap.map_or(&stand_in, |chap| &chap.secret);
+        let answered = challenge.is_answered_by(&response, algorithm, secret);
+        let known = chap.is_some();
+        export.filter(|_| known && answered).ok_or(Status::AUTHENTICATION_FAILURE)
+    }
 }
 
 /// Takes the first algorithm of the offer that is configured, and asks with a challenge of its own.
-fn challenge(config: &TargetConfig, text: &Pairs, reply: &mut Pairs) -> Result<Step, Status> {
+fn challenge(allowed: &[ChapAlgorithm], text: &Pairs, reply: &mut Pairs) -> Result<Step, Status> {
     let offer = text.value("CHAP_A").ok_or(Status::MISSING_PARAMETER)?;
     let algorithms = offer.split(',').filter_map(|code| ChapAlgorithm::from_code(parse_number(code)?));
-    let algorithm = algorithms.into_iter().find(|algorithm| config.chap_algorithms.contains(algorithm));
+    let algorithm = algorithms.into_iter().find(|algorithm| allowed.contains(algorithm));
     let algorithm = algorithm.ok_or(Status::AUTHENTICATION_FAILURE)?;
     let challenge = Challenge::random().map_err(|_| Status::TARGET_ERROR)?;
     reply.push("CHAP_A", algorithm.code().to_string());
     reply.push("CHAP_I", challenge.identifier.to_string());
     reply.push("CHAP_C", format_binary(&challenge.bytes));
     Ok(Step::Response(algorithm, challenge))
-}
-
-/// Whether the initiator is who it has to be. A wrong name and a wrong secret are not told apart.
-fn check(
-    algorithm: ChapAlgorithm,
-    challenge: &Challenge,
-    credentials: &ChapCredentials,
-    text: &Pairs,
-) -> Result<(), Status> {
-    let name = text.value("CHAP_N").ok_or(Status::MISSING_PARAMETER)?;
-    let response = text.value("CHAP_R").ok_or(Status::MISSING_PARAMETER)?;
-    let response = parse_binary(response).unwrap_or_default();
-    let proven = challenge.is_answered_by(&response, algorithm, &credentials.secret);
-    if proven && name == credentials.user { Ok(()) } else { Err(Status::AUTHENTICATION_FAILURE) }
 }
 
 /// Answers the initiator's own challenge, when it has one. Our own challenge coming back would have us compute for the

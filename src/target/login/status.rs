@@ -15,6 +15,7 @@ impl Status {
     pub(crate) const INITIATOR_ERROR: Self = Self::new(2, 0);
     pub(crate) const AUTHENTICATION_FAILURE: Self = Self::new(2, 1);
     pub(crate) const TARGET_NOT_FOUND: Self = Self::new(2, 3);
+    pub(crate) const TARGET_REMOVED: Self = Self::new(2, 4);
     pub(crate) const UNSUPPORTED_VERSION: Self = Self::new(2, 5);
     pub(crate) const MISSING_PARAMETER: Self = Self::new(2, 7);
     pub(crate) const CANNOT_INCLUDE_IN_SESSION: Self = Self::new(2, 8);

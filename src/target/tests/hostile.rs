@@ -3,7 +3,8 @@
 use super::disks::{content, disk};
 use super::initiator::{Initiator, NAME, pairs, stage};
 use super::{IQN, PATIENCE, config, serve};
-use crate::connection;
+use crate::connection::{self, Peer};
+use crate::exports::Single;
 use crate::shared::Shared;
 use bytes::{Bytes, BytesMut};
 use iscsi::ChapCredentials;
@@ -12,6 +13,7 @@ use iscsi::pdu::{Decoder, Digests, HEADER_BYTES, LoginRequest, Pdu, Stage, Targe
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 use secrecy::SecretString;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
@@ -52,7 +54,9 @@ fn bytes(pdu: &Pdu) -> Bytes {
 async fn survives(shared: &Arc<Shared>, sent: &[u8]) -> Vec<u8> {
     let (ours, theirs) = duplex(1 << 14);
     let deadline = Instant::now() + Duration::from_secs(3600);
-    let serving = connection::run(shared, theirs, "portal".to_owned(), deadline);
+    let address = SocketAddr::from(([127, 0, 0, 1], 1));
+    let peer = Peer { address, pass: shared.gate.arrive(address.ip()).unwrap() };
+    let serving = connection::run(shared, theirs, (address, peer), deadline);
     let (mut from_target, mut to_target) = tokio::io::split(ours);
     let sending = async {
         // The target may close before it took everything.
@@ -74,7 +78,8 @@ fn shared(chap: bool) -> Arc<Shared> {
         let secret = SecretString::from("a secret of 16 b");
         config.chap = Some(ChapCredentials { user: "reader".to_owned(), secret });
     }
-    Arc::new(Shared::new(config, None).unwrap())
+    let (export, portal) = config.split();
+    Arc::new(Shared::new(portal, Arc::new(Single(export.unwrap())), None).unwrap())
 }
 
 /// Headers that are nearly right: every opcode, small lengths, CmdSN in or near the window.

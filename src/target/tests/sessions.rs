@@ -154,7 +154,13 @@ async fn no_more_connections_than_configured_are_open() {
     config.login_timeout = Duration::from_secs(3600);
     let target = serve(config).await;
     let mut first = Initiator::log_in(&target).await;
-    Initiator::connect(&target).await.assert_closed().await;
+    let mut second = Initiator::connect(&target).await;
+    second.isid[5] = 2;
+    let keys = [("InitiatorName", NAME), ("TargetName", IQN)];
+    let response = second.login(stage(Stage::Operational, Some(Stage::FullFeature)), &keys).await;
+    assert_eq!((response.status_class, response.status_detail), (3, 2));
+    second.assert_closed().await;
+    until_connections(&target, 1).await;
     first.ping(b"").await;
     assert_eq!(target.connections(), 1);
     drop(first);

@@ -5,7 +5,7 @@ use super::report::{Failed, Report};
 use rustix::process::Signal;
 use std::ffi::OsStr;
 use std::fs;
-use std::io::{Read, Seek};
+use std::io::{Read, Seek, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
@@ -29,6 +29,8 @@ pub(crate) mod exit {
     pub(crate) const NOT_GENUINE: i32 = 18;
     pub(crate) const WRONG_PASSWORD: i32 = 19;
     pub(crate) const NOT_VALID: i32 = 20;
+    pub(crate) const EXPIRED: i32 = 21;
+    pub(crate) const REVOKED: i32 = 23;
 }
 
 /// A place of its own for a session: mount point, records, secrets. Checks at its end that nothing was left.
@@ -75,6 +77,21 @@ impl Place {
         command
     }
 
+    /// `fr-mount` with a sealed bundle, its password on standard input.
+    pub(crate) fn bundle_command(&self, bundle: &Path, password: &str) -> Command {
+        let mut command = self.command();
+        command.args(["--read-only", "--password", "fd:0"]).arg(bundle).arg(self.mount_point()).stdin(pipe(password));
+        command
+    }
+
+    /// Mounts a sealed bundle in the foreground.
+    #[track_caller]
+    pub(crate) fn mount_bundle(self, bundle: &Path, password: &str) -> FrMount {
+        let mut command = self.bundle_command(bundle, password);
+        command.args(["--json", "--foreground"]);
+        FrMount::spawn(self, command)
+    }
+
     /// Panics when a mount, a directory or a record of a session is still there.
     #[track_caller]
     pub(crate) fn assert_nothing_left(&self) {
@@ -100,6 +117,14 @@ pub(crate) fn mounts_below(path: &Path) -> Vec<String> {
     let mounts = fs::read_to_string("/proc/self/mounts").unwrap();
     let points = mounts.lines().filter_map(|line| line.split(' ').nth(1));
     points.filter(|point| Path::new(point).starts_with(path)).map(str::to_owned).collect()
+}
+
+/// Standard input with one line in it.
+pub(crate) fn pipe(line: &str) -> Stdio {
+    let (reader, mut writer) = std::io::pipe().unwrap();
+    // It is short: the kernel keeps it until somebody reads.
+    writeln!(writer, "{line}").unwrap();
+    reader.into()
 }
 
 /// Runs `fr-mount` to its end, with records of sessions in `place`.

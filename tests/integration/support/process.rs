@@ -1,5 +1,7 @@
 //! Programs that a test starts and that must not outlive it.
 
+use std::fs;
+use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
@@ -26,6 +28,17 @@ pub(crate) fn run(command: &mut Command) -> String {
 /// A command for a program that may lie where only administrators' shells look.
 pub(crate) fn program(name: &str) -> Command {
     Command::new(super::requirements::find_program(name).unwrap_or_else(|| name.into()))
+}
+
+/// Processes with this path in their arguments.
+pub(crate) fn processes_naming(path: &Path) -> Vec<u32> {
+    let path = path.as_os_str().as_encoded_bytes();
+    let ids = fs::read_dir("/proc").unwrap().filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+    let names_path = |id: &u32| {
+        let arguments = fs::read(format!("/proc/{id}/cmdline")).unwrap_or_default();
+        arguments.windows(path.len()).any(|window| window == path)
+    };
+    ids.filter(names_path).collect()
 }
 
 /// A program in the background; killed, by its own process id, when dropped.

@@ -12,6 +12,8 @@ pub(crate) enum Need {
     Fuse,
     /// A program, and the Debian package that it comes with.
     Program(&'static str, &'static str),
+    /// What `tests/emulators/install` installs.
+    Emulators,
 }
 
 impl Need {
@@ -24,13 +26,24 @@ impl Need {
     pub(crate) const STUNNEL: Self = Self::Program("stunnel", "stunnel4");
     pub(crate) const PYTHON: Self = Self::Program("python3", "python3");
     pub(crate) const ZSTD: Self = Self::Program("zstd", "zstd");
+    pub(crate) const QEMU_IMG: Self = Self::Program("qemu-img", "qemu-utils");
+    pub(crate) const CHROMIUM: Self = Self::Program("chromium", "chromium");
+    pub(crate) const CHROMEDRIVER: Self = Self::Program("chromedriver", "chromium-driver");
     pub(crate) const FUSERMOUNT: Self = Self::Program("fusermount3", "fuse3");
+
+    /// What a test with object stores needs.
+    pub(crate) const OBJECT_STORES: [Self; 3] =
+        [Self::Program("node", "nodejs"), Self::Program("python3", "python3"), Self::Emulators];
 
     /// What is missing, in words.
     fn missing(self) -> Option<String> {
         match self {
             Self::Root => (!is_root()).then(|| "root (run the tests with sudo)".to_owned()),
             Self::Fuse => (!Path::new("/dev/fuse").exists()).then(|| "/dev/fuse (modprobe fuse)".to_owned()),
+            Self::Emulators => {
+                let installed = super::object_store::installed().join("installed");
+                (!installed.exists()).then(|| "object stores of other hands (tests/emulators/install)".to_owned())
+            }
             Self::Program(program, package) => {
                 find_program(program).is_none().then(|| format!("{program} (apt-get install {package})"))
             }

@@ -8,6 +8,17 @@ pub(crate) struct Sample {
     directory: tempfile::TempDir,
 }
 
+/// Panics unless every file of the sample is below this mount point with the content that it should have, and no other.
+#[track_caller]
+pub(crate) fn assert_whole(mount_point: &Path) {
+    let list = Path::new(env!("CARGO_MANIFEST_DIR")).join("packaging/sample/SHA256SUMS");
+    // sha256sum is an opinion that is not our own.
+    run(program("sha256sum").args(["--check", "--strict", "--quiet"]).arg(&list).current_dir(mount_point));
+    let expected = std::fs::read_to_string(list).unwrap().lines().count();
+    let found = run(program("find").arg(mount_point).args(["-type", "f"])).lines().count();
+    assert_eq!(found, expected, "files that are not on the list are below {}", mount_point.display());
+}
+
 /// A partition, as sfdisk sees it.
 pub(crate) struct Partition {
     pub(crate) number: u32,
@@ -23,6 +34,20 @@ impl Sample {
             run(program("zstd").args(["-dq", "--sparse"]).arg(packed).arg("-o").arg(sample.disk(disk)));
         }
         sample
+    }
+
+    /// The disks as hypervisors keep them: the first as VHDX, the second as qcow2 that builds on another file.
+    pub(crate) fn converted(&self) -> [PathBuf; 2] {
+        let file = |name: &str| self.directory.path().join(name);
+        let [vhdx, base, top] = ["disk0.vhdx", "disk1-base.qcow2", "disk1.qcow2"].map(file);
+        let convert = |to: &str, from: PathBuf, into: &Path| {
+            run(program("qemu-img").args(["convert", "-f", "raw", "-O", to]).arg(from).arg(into));
+        };
+        convert("vhdx", self.disk(0), &vhdx);
+        convert("qcow2", self.disk(1), &base);
+        let create = ["create", "-q", "-f", "qcow2", "-F", "qcow2", "-b", "disk1-base.qcow2"];
+        run(program("qemu-img").args(create).arg(&top));
+        [vhdx, top]
     }
 
     pub(crate) fn disk(&self, number: usize) -> PathBuf {

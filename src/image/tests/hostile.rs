@@ -1,0 +1,1 @@
+//! Images that are damaged, or made to do harm.

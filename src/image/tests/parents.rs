@@ -1,0 +1,1 @@
+//! Differencing images, made by a script from the specifications.

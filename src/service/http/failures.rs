@@ -1,0 +1,102 @@
+//! How often signing in failed, by address. Only failures count: whoever has a token is not slowed down by it.
+
+use lru::LruCache;
+use std::net::{IpAddr, Ipv6Addr};
+use std::num::NonZeroUsize;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// Failures within [`WINDOW`] that an address may have.
+const FAILURES_MAX: u32 = 10;
+/// How long failures count.
+const WINDOW: Duration = Duration::from_secs(60);
+/// Addresses that are remembered; the one that was not heard of for longest goes first.
+const ADDRESSES_MAX: NonZeroUsize = match NonZeroUsize::new(10_000) {
+    Some(number) => number,
+    None => NonZeroUsize::MIN,
+};
+
+/// The failures of one address.
+struct Failures {
+    since: Instant,
+    count: u32,
+}
+
+/// The failures of all addresses.
+pub(crate) struct FailedSignIns {
+    by_address: Mutex<LruCache<IpAddr, Failures>>,
+}
+
+impl FailedSignIns {
+    pub(crate) fn new() -> Self {
+        Self { by_address: Mutex::new(LruCache::new(ADDRESSES_MAX)) }
+    }
+
+    /// How long this address has to wait before it may try again; `None` when it may now.
+    pub(crate) fn wait(&self, address: IpAddr) -> Option<Duration> {
+        let mut addresses = self.by_address.lock().unwrap_or_else(PoisonError::into_inner);
+        let failures = addresses.get(&network(address))?;
+        let left = WINDOW.checked_sub(failures.since.elapsed())?;
+        (failures.count >= FAILURES_MAX && !left.is_zero()).then_some(left)
+    }
+
+    /// One more failure.
+    pub(crate) fn count(&self, address: IpAddr) {
+        let mut addresses = self.by_address.lock().unwrap_or_else(PoisonError::into_inner);
+        let failures = addresses.get_or_insert_mut(network(address), || Failures { since: Instant::now(), count: 0 });
+        if failures.since.elapsed() >= WINDOW {
+            *failures = Failures { since: Instant::now(), count: 0 };
+        }
+        failures.count = failures.count.saturating_add(1);
+    }
+}
+
+/// What one customer of a provider has: with IPv6 that is a network of 64 bits, from which anybody can take any number of addresses.
+fn network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V4(address) => IpAddr::V4(address),
+        IpAddr::V6(address) => {
+            let [a, b, c, d, ..] = address.segments();
+            IpAddr::V6(Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn address(text: &str) -> IpAddr {
+        text.parse().unwrap()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn after_ten_failures_an_address_waits_for_the_rest_of_the_minute() {
+        let failed = FailedSignIns::new();
+        let (bad, good) = (address("192.0.2.1"), address("192.0.2.2"));
+        for _ in 0..FAILURES_MAX {
+            assert_eq!(failed.wait(bad), None);
+            failed.count(bad);
+        }
+        tokio::time::advance(Duration::from_secs(20)).await;
+        assert_eq!(failed.wait(bad), Some(Duration::from_secs(40)));
+        assert_eq!(failed.wait(good), None);
+        tokio::time::advance(Duration::from_secs(40)).await;
+        assert_eq!(failed.wait(bad), None);
+        failed.count(bad);
+        assert_eq!(failed.wait(bad), None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn addresses_of_one_ipv6_network_count_together_and_mapped_ones_as_what_they_are() {
+        let failed = FailedSignIns::new();
+        for number in 0..FAILURES_MAX {
+            failed.count(address(&format!("2001:db8:0:1::{number:x}")));
+            failed.count(address("::ffff:192.0.2.1"));
+        }
+        assert!(failed.wait(address("2001:db8:0:1:ffff::1")).is_some());
+        assert!(failed.wait(address("2001:db8:0:2::1")).is_none());
+        assert!(failed.wait(address("192.0.2.1")).is_some());
+    }
+}

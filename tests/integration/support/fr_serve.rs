@@ -1,0 +1,305 @@
+//! `fr-serve` itself: a vault, its configuration, and the processes that serve it.
+
+use super::certificates::{Certificates, SERVER_NAME};
+use super::fr_mount::Ended;
+use super::object_store::ObjectStore;
+use super::ports::free_port;
+use super::process::{Background, wait_until};
+use secrecy::ExposeSecret;
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+use std::fmt::Write as _;
+use std::fs::{self, File};
+use std::net::{SocketAddr, TcpStream};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use tokio::runtime::Runtime;
+
+/// The user of these services, who may do everything.
+pub(crate) const USER: &str = "ann";
+
+/// What differs from one test to the next.
+#[derive(Clone, Copy)]
+pub(crate) struct Setup<'a> {
+    /// The longest that a grant may live, and what the page offers first.
+    pub(crate) lifetime: &'a str,
+    /// Where the vault is; a directory without it.
+    pub(crate) store: Option<&'a ObjectStore>,
+    /// Where clients are told to go; to the process itself without it.
+    pub(crate) portal: Option<SocketAddr>,
+}
+
+impl Default for Setup<'_> {
+    fn default() -> Self {
+        Self { lifetime: "12h", store: None, portal: None }
+    }
+}
+
+/// A vault with a key, a certificate and a user: what several processes serve together.
+pub(crate) struct Installation {
+    directory: tempfile::TempDir,
+    token: String,
+    common: String,
+    processes: AtomicUsize,
+    portal: Option<SocketAddr>,
+}
+
+impl Installation {
+    pub(crate) fn new(setup: &Setup<'_>) -> Self {
+        let directory = tempfile::Builder::new().prefix("fr-serve-test-").tempdir().unwrap();
+        for name in ["vault", "tmp"] {
+            fs::create_dir(directory.path().join(name)).unwrap();
+        }
+        let certificates = Certificates::make();
+        private(&directory.path().join("tls.pem"), &fs::read(certificates.server_file()).unwrap());
+        let key = bundle::sealed::SigningKey::generate().unwrap();
+        private(&directory.path().join("service.key"), key.to_pkcs8_pem().expose_secret().as_bytes());
+        // Random enough for a test, and different in every one.
+        let token = hex::encode(Sha256::digest(directory.path().as_os_str().as_encoded_bytes()));
+        let common = common(setup, directory.path(), &token);
+        Self { directory, token, common, processes: AtomicUsize::new(0), portal: setup.portal }
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// The token that the user signs in with.
+    pub(crate) fn token(&self) -> &str {
+        &self.token
+    }
+
+    /// A configuration of its own for one more process.
+    fn configuration(&self, iscsi: SocketAddr, https: SocketAddr) -> PathBuf {
+        let number = self.processes.fetch_add(1, Ordering::SeqCst);
+        let portal = self.portal.unwrap_or(iscsi);
+        let own = format!(
+            "audit = \"audit-{number}.jsonl\"\n{}\n[iscsi]\nlisten = [\"{iscsi}\"]\nportals = [\"{portal}\"]\n\
+             [https]\nlisten = [\"{https}\"]\n",
+            self.common
+        );
+        let file = self.path().join(format!("fr-serve-{number}.toml"));
+        fs::write(&file, own).unwrap();
+        file
+    }
+
+    /// `fr-serve` with these arguments, after its configuration.
+    pub(crate) fn run(&self, args: &[&str]) -> Ended {
+        let nowhere = SocketAddr::from(([127, 0, 0, 1], 1));
+        Ended::run(self.command(&self.configuration(nowhere, nowhere)).args(args))
+    }
+
+    fn command(&self, configuration: &Path) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_fr-serve"));
+        command.arg("--config").arg(configuration).env("TMPDIR", self.path().join("tmp")).stdin(Stdio::null());
+        for proxy in ["HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"] {
+            command.env_remove(proxy);
+        }
+        command
+    }
+
+    /// Puts disk images into the vault as a recovery point; `options` are those of `fr-serve import`.
+    #[track_caller]
+    pub(crate) fn import(&self, vm: &str, point: &str, options: &[&str], disks: &[PathBuf]) {
+        let disks = disks.iter().map(|disk| disk.to_str().unwrap());
+        let args: Vec<_> =
+            ["import", vm, "--point", point].into_iter().chain(options.iter().copied()).chain(disks).collect();
+        self.run(&args).assert_ok();
+    }
+
+    /// Starts a process that serves the vault, and waits until it does.
+    pub(crate) fn serve(&self) -> FrServe {
+        self.serve_with(|command| command)
+    }
+
+    /// The same with a command that is changed before it is run.
+    pub(crate) fn serve_with(&self, change: impl FnOnce(&mut Command) -> &mut Command) -> FrServe {
+        let [iscsi, https] = [free_port(), free_port()].map(|port| SocketAddr::from(([127, 0, 0, 1], port)));
+        let configuration = self.configuration(iscsi, https);
+        let log = configuration.with_extension("log");
+        let mut command = self.command(&configuration);
+        command.arg("serve").env("FR_SERVE_LOG", "trace");
+        let (out, error) = (File::create(&log).unwrap(), File::options().append(true).open(&log).unwrap());
+        let mut process = Background::start(change(command.stdout(out).stderr(error)));
+        let said = || fs::read_to_string(&log).unwrap_or_default();
+        wait_until("fr-serve listens", || {
+            assert!(process.ended().is_none(), "fr-serve ended:\n{}", said());
+            [iscsi, https].iter().all(|address| TcpStream::connect(address).is_ok())
+        });
+        FrServe { process, iscsi, https, log, token: self.token.clone() }
+    }
+}
+
+/// A file that its owner alone can read.
+fn private(file: &Path, content: &[u8]) {
+    fs::write(file, content).unwrap();
+    fs::set_permissions(file, fs::Permissions::from_mode(0o600)).unwrap();
+}
+
+/// The configuration that all processes share, but for its first lines.
+fn common(setup: &Setup<'_>, directory: &Path, token: &str) -> String {
+    let mut text = format!("key = \"service.key\"\ncache = \"16MiB\"\nmaximum_lifetime = \"{}\"\n", setup.lifetime);
+    match setup.store {
+        None => text.push_str("vault = \"vault\"\n"),
+        Some(store) => {
+            writeln!(text, "vault = \"{}\"\n[vault_options]", store.url()).unwrap();
+            for (name, value) in store.options() {
+                writeln!(text, "{name} = \"{value}\"").unwrap();
+            }
+            text.push_str("[vault_secret_files]\n");
+            for (name, value) in store.secrets() {
+                private(&directory.join(name), value.as_bytes());
+                writeln!(text, "{name} = \"{name}\"").unwrap();
+            }
+        }
+    }
+    let hash = hex::encode(Sha256::digest(token));
+    write!(
+        text,
+        "[tls]\ncertificate = \"tls.pem\"\nkey = \"tls.pem\"\nserver_name = \"{SERVER_NAME}\"\ntrust = \"pin\"\n\
+         [roles.everything]\nvms = [\"*\"]\nrevoke_others = true\nsee_all = true\n\
+         [[users]]\nname = \"{USER}\"\nroles = [\"everything\"]\ntoken_sha256 = \"{hash}\"\n"
+    )
+    .unwrap();
+    text
+}
+
+/// A running `fr-serve`; killed when dropped.
+pub(crate) struct FrServe {
+    process: Background,
+    iscsi: SocketAddr,
+    https: SocketAddr,
+    log: PathBuf,
+    token: String,
+}
+
+impl FrServe {
+    pub(crate) fn id(&self) -> u32 {
+        self.process.id()
+    }
+
+    /// Where its target listens.
+    pub(crate) const fn iscsi(&self) -> SocketAddr {
+        self.iscsi
+    }
+
+    /// Where its page and its API are.
+    pub(crate) const fn https(&self) -> SocketAddr {
+        self.https
+    }
+
+    /// Its page.
+    pub(crate) fn url(&self) -> String {
+        format!("https://{}/", self.https)
+    }
+
+    /// All that it said, its log included.
+    pub(crate) fn said(&self) -> String {
+        fs::read_to_string(&self.log).unwrap_or_default()
+    }
+
+    /// Ends it as a loss of power would.
+    pub(crate) fn kill(&mut self) {
+        self.process.signal(rustix::process::Signal::KILL);
+        self.process.wait();
+    }
+
+    /// Asks it to end.
+    pub(crate) fn stop(&mut self) -> ExitStatus {
+        self.process.signal(rustix::process::Signal::TERM);
+        self.process.wait()
+    }
+
+    pub(crate) fn signal(&self, signal: rustix::process::Signal) {
+        self.process.signal(signal);
+    }
+
+    pub(crate) fn wait(&mut self) -> ExitStatus {
+        self.process.wait()
+    }
+
+    /// Its API, for what no browser is needed for.
+    pub(crate) fn api(&self) -> Api {
+        Api::new(format!("{}api/v1/", self.url()), self.token.clone())
+    }
+
+    /// How much memory it has now, in bytes.
+    pub(crate) fn resident_bytes(&self) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("it runs");
+        line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
+    }
+}
+
+/// The API of a service, with the user's token.
+pub(crate) struct Api {
+    runtime: Runtime,
+    client: reqwest::Client,
+    base: String,
+    token: String,
+}
+
+/// A grant as its holder gets it.
+pub(crate) struct Granted {
+    pub(crate) id: String,
+    pub(crate) bundle: String,
+    pub(crate) password: String,
+}
+
+impl Api {
+    fn new(base: String, token: String) -> Self {
+        // Two libraries of the same process may have installed it already.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let client = reqwest::Client::builder().tls_danger_accept_invalid_certs(true).no_proxy().build().unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        Self { runtime, client, base, token }
+    }
+
+    /// Asks for something; panics when it is refused.
+    #[track_caller]
+    fn ask(&self, method: reqwest::Method, path: &str, body: Option<&Value>) -> Value {
+        let mut request = self.client.request(method, format!("{}{path}", self.base)).bearer_auth(&self.token);
+        if let Some(body) = body {
+            request = request.json(body);
+        }
+        let (status, text) = self.runtime.block_on(async {
+            let answer = request.send().await.unwrap();
+            (answer.status(), answer.text().await.unwrap())
+        });
+        assert!(status.is_success(), "{path}: {status}: {text}");
+        if text.is_empty() { Value::Null } else { serde_json::from_str(&text).unwrap() }
+    }
+
+    #[track_caller]
+    pub(crate) fn get(&self, path: &str) -> Value {
+        self.ask(reqwest::Method::GET, path, None)
+    }
+
+    /// Gets access to a recovery point.
+    #[track_caller]
+    pub(crate) fn grant(&self, vm: &str, point: &str) -> Granted {
+        let answer = self.ask(reqwest::Method::POST, "grants", Some(&json!({"vm": vm, "point": point})));
+        let text = |value: &Value| value.as_str().unwrap().to_owned();
+        Granted {
+            id: text(&answer["grant"]["id"]),
+            bundle: text(&answer["bundle"]),
+            password: text(&answer["password"]),
+        }
+    }
+
+    /// Ends a grant.
+    #[track_caller]
+    pub(crate) fn revoke(&self, id: &str) {
+        self.ask(reqwest::Method::DELETE, &format!("grants/{id}"), None);
+    }
+
+    /// The grant with this id, as it is now.
+    #[track_caller]
+    pub(crate) fn status(&self, id: &str) -> Value {
+        let grants = self.get("grants");
+        let found = grants["grants"].as_array().unwrap().iter().find(|status| status["grant"]["id"] == id);
+        found.unwrap_or_else(|| panic!("{id} is not in {grants:#}")).clone()
+    }
+}
