@@ -21,6 +21,10 @@ mod tree;
 #[cfg(target_os = "linux")]
 mod acl;
 #[cfg(target_os = "linux")]
+mod azure;
+#[cfg(target_os = "linux")]
+mod bundle;
+#[cfg(target_os = "linux")]
 mod demo;
 mod dirty;
 #[cfg(target_os = "linux")]
