@@ -1,5 +1,6 @@
 //! The command line, as `--help` and the manual pages show it.
 
+use bundle::sealed::Fingerprint;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use serde::{Deserialize, Serialize};
 use session::{Companion, Role};
@@ -50,7 +51,8 @@ pub(crate) struct MountArgs {
     pub(crate) read_write: bool,
 
     /// The recovery point, then an empty directory: each volume is mounted at MOUNTPOINT/VOLUME.
-    /// SOURCE is iscsis://HOST[:PORT]/IQN, iscsi:// without TLS (no IQN: every target), or disk image files
+    /// SOURCE is a sealed bundle, a script of Azure Backup (Linux), iscsis://HOST[:PORT]/IQN, iscsi:// without TLS (no IQN: every
+    /// target), or disk image files
     #[arg(value_name = "SOURCE... MOUNTPOINT", required = true, num_args = 1..)]
     pub(crate) operands: Vec<String>,
 
@@ -194,6 +196,22 @@ pub(crate) struct ConnectionArgs {
     #[arg(long, value_name = "WHERE", requires = "target_user")]
     pub(crate) target_secret: Option<String>,
 
+    /// The password of a sealed bundle, or of a script of Azure Backup: file:PATH, fd:N or prompt (the default at a terminal)
+    #[arg(long, value_name = "WHERE")]
+    pub(crate) password: Option<String>,
+
+    /// Insist on a sealed bundle from the recovery service with this key; 'volumes' shows which key signed a bundle
+    #[arg(long, value_name = "sha256:HEX")]
+    pub(crate) service_key: Option<Fingerprint>,
+
+    /// Let Azure's target prove itself by CHAP too (InitiatorChapPassword); its certificate is checked in any case
+    #[arg(long)]
+    pub(crate) mutual: bool,
+
+    /// Wait so long for a target of Azure Backup that is still being prepared
+    #[arg(long, value_name = "TIME", default_value = "20m", value_parser = humantime::parse_duration)]
+    pub(crate) ready_timeout: Duration,
+
     /// Our iSCSI name; targets may let in certain names only
     #[arg(long, value_name = "IQN")]
     pub(crate) initiator_name: Option<String>,
@@ -251,7 +269,8 @@ pub(crate) enum Command {
 /// What is looked at.
 #[derive(Debug, Args)]
 pub(crate) struct VolumesArgs {
-    /// iscsis://HOST[:PORT]/IQN, iscsi:// without TLS (no IQN: every target), or disk image files
+    /// A sealed bundle, a script of Azure Backup (Linux), iscsis://HOST[:PORT]/IQN, iscsi:// without TLS (no IQN: every target), or
+    /// disk image files
     #[arg(value_name = "SOURCE", required = true, num_args = 1..)]
     pub(crate) sources: Vec<String>,
 
@@ -306,6 +325,9 @@ Exit codes:
   6  login refused: user or secret     15  stopped before it was ready
   7  the target's own proof is wrong   16  login refused: the user is known, the secret is wrong
   8  no such target, or no disks       17  the target was to prove itself and does not
+ 18  the bundle or script is damaged, or not genuine
+ 19  the password of the bundle or script is wrong
+ 20  the bundle or script is not valid any more: its time is over, or the access was withdrawn
 
 Secrets (WHERE) are never given on the command line:
   file:PATH   the first line of a file     fd:N   read from a file descriptor     prompt   asked for";

@@ -9,8 +9,9 @@ mod server;
 use crate::args::{Cli, DemoArgs};
 use crate::daemon::{self, Message, Wake, Wakes};
 use crate::exit::{Failure, FailureKind};
-use crate::job::{Job, JobSource, Secrets};
+use crate::job::{Job, JobSource};
 use crate::output::{Output, report_text};
+use crate::secrets::Secrets;
 use clap::Parser;
 use server::DemoServer;
 use std::path::{Path, PathBuf};
@@ -69,7 +70,8 @@ fn job(server: &DemoServer, mount_point: &Path) -> Result<Job, Failure> {
     ];
     let cli = Cli::try_parse_from(command_line).map_err(|error| Failure::internal("the demo's own options", error))?;
     let source = JobSource::new(vec![url], cli.mount.options).showing(cli.mount.shown);
-    let secrets = Secrets::mutual(server.chap_secret(), server.target_secret());
+    let secrets =
+        Secrets::mutual((server::CHAP_USER, server.chap_secret()), (server::TARGET_USER, server.target_secret()));
     Ok(Job { source, secrets, mount_point: mount_point.to_owned(), volume: None, log: None })
 }
 

@@ -24,6 +24,9 @@ pub(crate) enum FailureKind {
     Stopped,
     SecretRefused,
     NotMutual,
+    NotGenuine,
+    WrongPassword,
+    NotValid,
 }
 
 impl FailureKind {
@@ -47,6 +50,9 @@ impl FailureKind {
             Self::Stopped => 15,
             Self::SecretRefused => 16,
             Self::NotMutual => 17,
+            Self::NotGenuine => 18,
+            Self::WrongPassword => 19,
+            Self::NotValid => 20,
         }
     }
 }
@@ -91,11 +97,32 @@ impl From<session::Error> for Failure {
             session::ErrorKind::TargetNotProven => FailureKind::TargetNotProven,
             session::ErrorKind::SecretRefused => FailureKind::SecretRefused,
             session::ErrorKind::NotMutual => FailureKind::NotMutual,
+            session::ErrorKind::WrongPassword => FailureKind::WrongPassword,
+            session::ErrorKind::NotValid => FailureKind::NotValid,
             session::ErrorKind::NoTarget => FailureKind::NoTarget,
             session::ErrorKind::Protocol => FailureKind::Protocol,
             session::ErrorKind::Image => FailureKind::Image,
         };
         Self::new(kind, error.message)
+    }
+}
+
+impl From<bundle::SourceError> for Failure {
+    fn from(error: bundle::SourceError) -> Self {
+        use bundle::SourceError as Source;
+        use bundle::sealed::BundleError as Bundle;
+        let kind = match &error {
+            Source::Bundle { error: Bundle::WrongPassword, .. } => FailureKind::WrongPassword,
+            Source::Bundle { error: Bundle::Expired { .. }, .. } => FailureKind::NotValid,
+            Source::Bundle { error: Bundle::Internal(_), .. } => FailureKind::Internal,
+            Source::Bundle { .. } | Source::Azure { .. } => FailureKind::NotGenuine,
+            Source::Url { .. }
+            | Source::Mixed
+            | Source::MixedDescription { .. }
+            | Source::Nothing
+            | Source::WindowsProgram { .. } => FailureKind::Usage,
+        };
+        Self::new(kind, error.to_string())
     }
 }
 
@@ -124,6 +151,9 @@ mod tests {
             FailureKind::Stopped,
             FailureKind::SecretRefused,
             FailureKind::NotMutual,
+            FailureKind::NotGenuine,
+            FailureKind::WrongPassword,
+            FailureKind::NotValid,
         ] {
             let code = kind.exit_code().to_string();
             let exits = help.split_once("Exit codes:").unwrap().1;

@@ -7,6 +7,7 @@
 )]
 
 mod args;
+mod connection;
 mod daemon;
 mod demo;
 mod details;
@@ -17,6 +18,7 @@ mod log;
 mod mount;
 mod output;
 mod secret;
+mod secrets;
 mod serve;
 mod status;
 mod sys;

@@ -4,7 +4,7 @@
 use crate::args::MountArgs;
 use crate::daemon::{self, Message, Wakes};
 use crate::exit::{Failure, FailureKind};
-use crate::job::{Job, JobSource, Secrets};
+use crate::job::{Job, JobSource};
 use crate::output::{Output, ProgressLine, report_text};
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
@@ -29,13 +29,13 @@ fn job(mut args: MountArgs, log: Option<PathBuf>) -> Result<Job, Failure> {
     let mount_point = args.operands.pop().filter(|_| !args.operands.is_empty());
     let mount_point =
         mount_point.ok_or_else(|| Failure::usage("name a SOURCE and a MOUNTPOINT; see fr-mount --help"))?;
-    let source = JobSource::new(args.operands, args.options).showing(args.shown).absolute()?;
+    let source = JobSource::new(args.operands, args.options).showing(args.shown).described()?.absolute()?;
     let mount_point = crate::sys::check_mount_point(Path::new(&mount_point))?;
     let log = log
         .map(std::path::absolute)
         .transpose()
         .map_err(|error| Failure::usage(format!("--log: {}", block::io_reason(&error))))?;
-    let secrets = Secrets::read(&source.options.connection)?;
+    let secrets = source.secrets()?;
     source.open_options(&secrets)?;
     Ok(Job { source, secrets, mount_point, volume: args.volume, log })
 }

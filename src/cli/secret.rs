@@ -8,6 +8,9 @@ use zeroize::Zeroizing;
 /// A secret on its way to where it is used; wiped when dropped and without a `Debug` form.
 pub(crate) type Secret = Zeroizing<String>;
 
+/// WHERE for asking.
+pub(crate) const PROMPT: &str = "prompt";
+
 /// The longest secret that is read, in bytes.
 const SECRET_BYTES_MAX: u64 = 64 << 10;
 
@@ -23,7 +26,7 @@ pub(crate) fn read(place: &str, what: &str) -> Result<Secret, Failure> {
     } else if let Some(number) = place.strip_prefix("fd:") {
         let number: u32 = number.parse().map_err(|_| wrong_place(what))?;
         first_line(crate::sys::open_descriptor(number).map_err(unreadable)?).map_err(unreadable)?
-    } else if place == "prompt" {
+    } else if place == PROMPT {
         Zeroizing::new(rpassword::prompt_password(format!("{what}: ")).map_err(unreadable)?)
     } else {
         return Err(wrong_place(what));

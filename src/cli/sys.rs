@@ -4,6 +4,6 @@
 mod linux;
 #[cfg(target_os = "linux")]
 pub(crate) use linux::{
-    MountedVolume, ask_to_stop, check_mount_point, detach, holders, no_core_dumps, open_descriptor, others_can_read,
-    remove_dead_mount, state_dir, watch_signals, watch_starter,
+    MountedVolume, ask_to_stop, check_mount_point, detach, holders, no_core_dumps, open_descriptor, os_release,
+    others_can_read, remove_dead_mount, state_dir, watch_signals, watch_starter,
 };

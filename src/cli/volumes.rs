@@ -3,14 +3,14 @@
 use crate::args::VolumesArgs;
 use crate::details;
 use crate::exit::Failure;
-use crate::job::{JobSource, Secrets};
+use crate::job::JobSource;
 use crate::output::{Output, ProgressLine, report_text};
 use crate::tree;
 use std::sync::Mutex;
 
 pub(crate) fn run(args: &VolumesArgs, output: Output) -> Result<(), Failure> {
-    let source = JobSource::new(args.sources.clone(), args.options.clone());
-    let secrets = Secrets::read(&source.options.connection)?;
+    let source = JobSource::new(args.sources.clone(), args.options.clone()).described()?;
+    let secrets = source.secrets()?;
     let progress = Mutex::new(ProgressLine::new());
     let show = move |text: &str| {
         if let Ok(progress) = progress.lock() {

@@ -43,7 +43,8 @@ pub struct SessionConfig {
     pub address: Address,
     /// Who we are; without it, the target is asked to let us in as nobody.
     pub login: Option<ChapCredentials>,
-    /// Who the target has to prove to be (mutual CHAP); needs `login`.
+    /// Who the target has to prove to be (mutual CHAP); needs `login`. Without a user in it any name is right: only the secret
+    /// proves something.
     pub reverse: Option<ChapCredentials>,
     /// Header and data digests.
     pub digests: DigestPolicy,
@@ -81,7 +82,7 @@ impl SessionConfig {
         for (credentials, option) in [(&self.login, "CHAP"), (&self.reverse, "target's")] {
             let Some(credentials) = credentials else { continue };
             let bytes = credentials.secret.expose_secret().len();
-            if bytes == 0 || credentials.user.is_empty() {
+            if bytes == 0 || (credentials.user.is_empty() && option == "CHAP") {
                 return wrong(format!("the {option} user or secret is empty"));
             }
             if bytes < SECRET_BYTES_MIN {

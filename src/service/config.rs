@@ -26,6 +26,7 @@ pub struct Config {
     /// Bytes of disk images that the process keeps in memory.
     pub(crate) cache_bytes: u64,
     pub(crate) audit: AuditLog,
+    pub(crate) roles: Roles,
     pub(crate) users: Vec<UserEntry>,
     pub(crate) oidc: Option<OidcConfig>,
 }
@@ -98,6 +99,8 @@ pub(crate) enum Trust {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum AuditLog {
     Stdout,
+    /// For commands whose result is on standard output.
+    Stderr,
     File(PathBuf),
 }
 
@@ -178,18 +181,20 @@ impl Config {
             },
             users: users(&file, &roles)?,
             oidc: file.oidc.as_ref().map(|oidc| self::oidc(oidc, &roles, directory)).transpose()?,
+            roles,
         })
     }
 }
 
 /// The roles by their names.
-type Roles = BTreeMap<String, Arc<Role>>;
+pub(crate) type Roles = BTreeMap<String, Arc<Role>>;
 
 fn roles(file: &File) -> Result<Roles, Error> {
     let mut roles = Roles::new();
     for (name, written) in &file.roles {
         let pattern = |text: &String| {
-            VmPattern::new(text).ok_or_else(|| Error::invalid(format!("role '{name}': '{text}' matches no name of a VM")))
+            VmPattern::new(text)
+                .ok_or_else(|| Error::invalid(format!("role '{name}': '{text}' matches no name of a VM")))
         };
         let vms = written.vms.iter().map(pattern).collect::<Result<_, _>>()?;
         let role = Role { name: name.clone(), vms, revoke_others: written.revoke_others, see_all: written.see_all };
@@ -269,7 +274,9 @@ fn vault(file: &File, directory: &Path) -> Result<VaultConfig, Error> {
 
 fn iscsi(file: &File) -> Result<IscsiConfig, Error> {
     let iscsi = &file.iscsi;
-    let portals: Vec<Address> = iscsi.portals.iter().map(|text| portal(text)).collect::<Result<_, _>>()?;
+    let portal =
+        |text: &String| text.parse::<Address>().map_err(|error| Error::invalid(format!("iscsi.portals: {error}")));
+    let portals: Vec<Address> = iscsi.portals.iter().map(portal).collect::<Result<_, _>>()?;
     if portals.is_empty() {
         return Err(Error::invalid("iscsi.portals: name at least one HOST:PORT where clients find the service"));
     }
@@ -287,18 +294,6 @@ fn iscsi(file: &File) -> Result<IscsiConfig, Error> {
         grants_per_user: file.grants_per_user_max,
     };
     Ok(IscsiConfig { listen: iscsi.listen.clone(), portals, iqn_prefix: prefix.clone(), limits })
-}
-
-/// `HOST:PORT`, where an IPv6 address stands in brackets.
-fn portal(text: &str) -> Result<Address, Error> {
-    let url = url::Url::parse(&format!("iscsis://{text}"));
-    let url = url.ok().filter(|url| url.path().is_empty() && url.username().is_empty() && url.query().is_none());
-    let host = url.as_ref().and_then(url::Url::host_str).filter(|host| !host.is_empty());
-    let (Some(host), Some(url)) = (host, &url) else {
-        return Err(Error::invalid(format!("iscsi.portals: '{text}' is not HOST:PORT")));
-    };
-    let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
-    Ok(Address { host, port: url.port().unwrap_or(3260) })
 }
 
 fn server_name(name: String) -> Result<String, Error> {

@@ -15,6 +15,7 @@ mod request;
 mod routes;
 mod seam;
 mod server;
+mod times;
 #[cfg(test)]
 mod tests;
 

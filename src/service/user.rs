@@ -1,6 +1,7 @@
 //! Who asks, and what their roles allow.
 
-use crate::{Grant, VmName};
+use crate::{Grant, UnixTime, VmName};
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
 /// Somebody who signed in.
@@ -8,17 +9,42 @@ use std::sync::Arc;
 pub struct User {
     name: String,
     roles: Vec<Arc<Role>>,
+    proof: String,
+    until: Option<UnixTime>,
+}
+
+/// Who somebody is, for whoever keeps them signed in without keeping the token. It holds no secret; whoever keeps it has to see to
+/// it that nobody changes it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Identity {
+    pub(crate) name: String,
+    /// Names of roles.
+    pub(crate) roles: Vec<String>,
+    /// What changes when the token does.
+    pub(crate) proof: String,
+    /// When they have to sign in again.
+    pub(crate) until: Option<UnixTime>,
 }
 
 impl User {
-    pub(crate) const fn new(name: String, roles: Vec<Arc<Role>>) -> Self {
-        Self { name, roles }
+    pub(crate) const fn new(name: String, roles: Vec<Arc<Role>>, proof: String, until: Option<UnixTime>) -> Self {
+        Self { name, roles, proof, until }
+    }
+
+    pub(crate) fn identity(&self) -> Identity {
+        Identity {
+            name: self.name.clone(),
+            roles: self.roles.iter().map(|role| role.name.clone()).collect(),
+            proof: self.proof.clone(),
+            until: self.until,
+        }
     }
 
     /// Whoever runs the program on the vault itself: no role limits somebody who has the service's key.
     pub(crate) fn administrator(name: String) -> Self {
-        let all = Role { name: "administrator".to_owned(), vms: vec![VmPattern::all()], revoke_others: true, see_all: true };
-        Self { name, roles: vec![Arc::new(all)] }
+        let all =
+            Role { name: "administrator".to_owned(), vms: vec![VmPattern::all()], revoke_others: true, see_all: true };
+        Self { name, roles: vec![Arc::new(all)], proof: String::new(), until: None }
     }
 
     /// The name, as grants and the audit log have it. Users of the configuration have no `:` in it; those of an OpenID provider
@@ -101,7 +127,6 @@ impl VmPattern {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::UnixTime;
 
     fn matches(pattern: &str, name: &str) -> bool {
         VmPattern::new(pattern).unwrap().matches(&name.parse().unwrap())
@@ -109,7 +134,9 @@ mod tests {
 
     #[test]
     fn a_star_stands_for_any_characters_and_all_else_for_itself() {
-        for (pattern, name) in [("*", "web"), ("web-*", "web-"), ("web-*", "web-1"), ("*-db", "x-db"), ("a*b*c", "aXbbYc")] {
+        for (pattern, name) in
+            [("*", "web"), ("web-*", "web-"), ("web-*", "web-1"), ("*-db", "x-db"), ("a*b*c", "aXbbYc")]
+        {
             assert!(matches(pattern, name), "{pattern} {name}");
         }
         for (pattern, name) in [("web-*", "web"), ("*-db", "x-db2"), ("web", "web-1"), ("a*b", "b"), ("ab*ba", "aba")] {
@@ -121,7 +148,8 @@ mod tests {
 
     fn user(name: &str, vms: &str, revoke_others: bool, see_all: bool) -> User {
         let vms = vec![VmPattern::new(vms).unwrap()];
-        User::new(name.to_owned(), vec![Arc::new(Role { name: "r".to_owned(), vms, revoke_others, see_all })])
+        let role = Role { name: "r".to_owned(), vms, revoke_others, see_all };
+        User::new(name.to_owned(), vec![Arc::new(role)], String::new(), None)
     }
 
     fn grant(user: &str, vm: &str) -> Grant {

@@ -21,6 +21,10 @@ pub enum ErrorKind {
     TargetNotProven,
     /// The target was to prove itself and does not.
     NotMutual,
+    /// The password that the recovery point was given out with is wrong.
+    WrongPassword,
+    /// The access that was given to the recovery point has ended, or was withdrawn.
+    NotValid,
     /// There is no such target, or it has no disk.
     NoTarget,
     /// The target broke the protocol, or its disks cannot be read.

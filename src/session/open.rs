@@ -23,6 +23,8 @@ pub struct OpenOptions {
     pub tunnel: tunnel::TunnelConfig,
     /// Login and time-outs.
     pub iscsi: iscsi::SessionConfig,
+    /// How long a target is waited for that is still being prepared.
+    pub ready_timeout: std::time::Duration,
     /// The cache that all disks share.
     pub cache: CacheConfig,
     /// Logical block size of disk image files.
@@ -83,10 +85,29 @@ impl Opened {
 /// # Errors
 /// When its disks cannot be reached. A disk or volume that cannot be read is no error: the report says so.
 pub fn open(point: &RecoveryPoint, options: OpenOptions, progress: Progress<'_>) -> Result<Opened, Error> {
-    let cache = Cache::new(options.cache);
-    let reading = options.reading.clone();
+    let (cache, reading) = (options.cache, options.reading.clone());
     let (source, disks, notices) = Source::open(point, options, progress)?;
-    let mut report = Report { source: point.to_string(), notices, ..Report::default() };
+    let report = Report { source: point.to_string(), notices, ..Report::default() };
+    let Examined { report, volumes, faults } = examine(report, disks, cache, &reading, progress)?;
+    Ok(Opened { report, volumes, source, faults })
+}
+
+/// What was found on disks.
+pub(crate) struct Examined {
+    pub(crate) report: Report,
+    volumes: Vec<OpenVolume>,
+    faults: Arc<Faults>,
+}
+
+/// Finds partitions and file systems on disks; `report` holds what is known before.
+pub(crate) fn examine(
+    mut report: Report,
+    disks: Vec<SourceDisk>,
+    cache: CacheConfig,
+    reading: &ReadingOptions,
+    progress: Progress<'_>,
+) -> Result<Examined, Error> {
+    let cache = Cache::new(cache);
     let devices: Vec<_> = disks.into_iter().map(|disk| Attached::new(disk, &cache)).collect();
     progress("reading partition tables");
     let found = volume::scan(&devices.iter().map(Attached::device).collect::<Vec<_>>());
@@ -98,9 +119,9 @@ pub fn open(point: &RecoveryPoint, options: OpenOptions, progress: Progress<'_>)
     report.disks = devices.iter().enumerate().map(|(index, disk)| disk.report(index, &found)).collect();
     report.groups = found.groups.iter().map(|group| tree::group(group, &found)).collect();
     report.parts = found.nodes.iter().filter_map(tree::part).collect();
-    let volumes = read_volumes(&found, &reading, &mut report, progress);
+    let volumes = read_volumes(&found, reading, &mut report, progress);
     report.notices.extend(tree::faults(&found.faults));
-    Ok(Opened { report, volumes, source, faults: found.faults })
+    Ok(Examined { report, volumes, faults: found.faults })
 }
 
 /// A disk behind the cache.

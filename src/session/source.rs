@@ -1,18 +1,17 @@
 //! Where disks come from: the LUNs of iSCSI targets, or image files. What they have in common is a list of disks and
 //! an end.
 
-use crate::error::{from_image, from_iscsi, from_tunnel};
-use crate::lun_disk::LunDisk;
+use crate::error::from_image;
 use crate::open::Progress;
+use crate::targets::{Found, Targets, Wanted};
 use crate::{Error, ErrorKind, OpenOptions};
 use block::{BlockSize, Disk};
-use bundle::{IscsiUrl, RecoveryPoint};
+use bundle::RecoveryPoint;
 use image::LocalFiles;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::{Builder, Runtime};
-use tunnel::{Dial, Tunnel};
 
 /// A disk of a recovery point, and what is known of it.
 pub(crate) struct SourceDisk {
@@ -41,7 +40,19 @@ impl Source {
     ) -> Result<OpenSource, Error> {
         match point {
             RecoveryPoint::Images(paths) => images(paths, options.image_block_size),
-            RecoveryPoint::Iscsi(url) => targets(url, options, progress),
+            RecoveryPoint::Iscsi(url) => {
+                let wanted = url.target.as_deref().map_or(Wanted::All, Wanted::Named);
+                targets(&Targets { point, portals: vec![url.address.clone()], wanted }, options, progress)
+            }
+            RecoveryPoint::Sealed { bundle, .. } => {
+                let offer = bundle.offer();
+                let wanted = Wanted::Named(&offer.target);
+                targets(&Targets { point, portals: offer.portals.clone(), wanted }, options, progress)
+            }
+            RecoveryPoint::Azure { script, .. } => {
+                let wanted = Wanted::Azure(script);
+                targets(&Targets { point, portals: vec![script.portal.clone()], wanted }, options, progress)
+            }
         }
     }
 
@@ -82,79 +93,17 @@ fn images(paths: &[PathBuf], block_size: BlockSize) -> Result<OpenSource, Error>
     Ok((Source::Images, disks, notices))
 }
 
-fn targets(url: &IscsiUrl, options: OpenOptions, progress: Progress<'_>) -> Result<OpenSource, Error> {
+fn targets(targets: &Targets<'_>, options: OpenOptions, progress: Progress<'_>) -> Result<OpenSource, Error> {
     let runtime = Builder::new_multi_thread().worker_threads(2).thread_name("iscsi").enable_all().build();
     let runtime = runtime.map_err(|error| Error::new(ErrorKind::Internal, format!("cannot start threads: {error}")))?;
-    let tunnel = Tunnel::new(options.tunnel).map_err(|error| from_tunnel(&error))?;
-    let dial: Arc<dyn Dial> = Arc::new(tunnel);
-    let mut sessions = Vec::new();
-    let found = runtime.block_on(log_in(url, &dial, &options.iscsi, &mut sessions, progress));
-    let source = Source::Iscsi { runtime, sessions };
-    match found {
-        Ok((disks, notices)) => Ok((source, disks, notices)),
+    let mut found = Found::default();
+    let outcome = targets.open(&runtime, options, &mut found, progress);
+    let source = Source::Iscsi { runtime, sessions: found.sessions };
+    match outcome {
+        Ok(()) => Ok((source, found.disks, [targets.point.notices(), found.notices].concat())),
         Err(error) => {
             source.close();
             Err(error)
         }
     }
-}
-
-/// Logs in to the target, or to every target that discovery shows, and opens all disks.
-async fn log_in(
-    url: &IscsiUrl,
-    dial: &Arc<dyn Dial>,
-    config: &iscsi::SessionConfig,
-    sessions: &mut Vec<iscsi::Session>,
-    progress: Progress<'_>,
-) -> Result<(Vec<SourceDisk>, Vec<String>), Error> {
-    let names = target_names(url, dial, config, progress).await?;
-    let (mut disks, mut notices) = (Vec::new(), Vec::new());
-    for name in &names {
-        progress(&format!("logging in to {name}"));
-        let session =
-            iscsi::Session::login(Arc::clone(dial), config, name).await.map_err(|error| from_iscsi(&error))?;
-        sessions.push(session.clone());
-        progress(&format!("opening the disks of {name}"));
-        let found = session.disks().await.map_err(|error| from_iscsi(&error))?;
-        notices.extend(found.failed.iter().map(|(lun, error)| format!("{name} LUN {lun} is left out: {error}")));
-        for lun in found.luns {
-            add_disk(name, lun, &mut disks, &mut notices);
-        }
-    }
-    if disks.is_empty() {
-        let problem = if notices.is_empty() { "it shows no disk".to_owned() } else { notices.join("; ") };
-        let message = format!("{url}: {problem}. Its owner has to let this initiator see the disks.");
-        return Err(Error::new(ErrorKind::NoTarget, message));
-    }
-    Ok((disks, notices))
-}
-
-async fn target_names(
-    url: &IscsiUrl,
-    dial: &Arc<dyn Dial>,
-    config: &iscsi::SessionConfig,
-    progress: Progress<'_>,
-) -> Result<Vec<String>, Error> {
-    progress(&format!("connecting to {}", url.address));
-    if let Some(name) = &url.target {
-        return Ok(vec![name.clone()]);
-    }
-    let targets = iscsi::discover(Arc::clone(dial), config).await.map_err(|error| from_iscsi(&error))?;
-    if targets.is_empty() {
-        let message = format!("{url}: discovery shows no target to this initiator; name it in the URL if you know it");
-        return Err(Error::new(ErrorKind::NoTarget, message));
-    }
-    Ok(targets.into_iter().map(|target| target.name).collect())
-}
-
-fn add_disk(target: &str, lun: iscsi::Lun, disks: &mut Vec<SourceDisk>, notices: &mut Vec<String>) {
-    let info = lun.info().clone();
-    let location = format!("{target} LUN {}", info.lun);
-    let Some(disk) = LunDisk::new(lun) else {
-        let shape = format!("{} blocks of {} bytes", info.blocks, info.block_bytes);
-        notices.push(format!("{location} is left out: fr-mount does not read disks of {shape}"));
-        return;
-    };
-    let model = format!("{} {}", info.vendor.trim(), info.product.trim());
-    disks.push(SourceDisk { disk: Arc::new(disk), location, model: Some(model), serial: info.serial });
 }

@@ -43,6 +43,8 @@ pub enum Trust {
     SystemRoots,
     /// A chain to one of the certificates in this PEM file, the right name, valid now.
     CaFile(PathBuf),
+    /// A chain to one of the certificates in this PEM text, the right name, valid now.
+    CaPem(String),
     /// SHA-256 of the SubjectPublicKeyInfo (DER) of the server's own certificate. Chain, name and dates then do not
     /// matter; that the server holds the private key is verified all the same.
     Pin([u8; 32]),

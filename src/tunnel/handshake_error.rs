@@ -201,6 +201,7 @@ fn other_certificate_error(other: &rustls::OtherError) -> String {
 
 fn unknown_issuer(trust: &Trust) -> &'static str {
     match trust {
+        Trust::CaPem(_) => "it does not come from the authority that the service named when access was given",
         Trust::CaFile(_) => "it does not come from an authority in the CA file",
         Trust::SystemRoots | Trust::Pin(_) => "it does not come from an authority that this computer trusts",
     }
@@ -214,6 +215,7 @@ fn trust_advice(trust: &Trust) -> &'static str {
         Trust::CaFile(_) => {
             "Check that the CA file is the one for this server; --pin accepts one server's key without any authority"
         }
+        Trust::CaPem(_) => "Another server answers here, or the service has a new authority: get a new bundle",
         Trust::Pin(_) => "",
     }
 }

@@ -25,6 +25,14 @@ pub(crate) fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, 
     Ok(found)
 }
 
+/// All certificates of a PEM text that came with a description of the server, at least one.
+pub(crate) fn certificates_in(text: &str) -> Result<Vec<CertificateDer<'static>>, Error> {
+    let bad = |why: String| Error::new(ErrorKind::BadConfig, format!("the CA certificate {why}"));
+    let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(text.as_bytes()).collect();
+    let found = found.map_err(|error| bad(format!("is damaged: {error}")))?;
+    if found.is_empty() { Err(bad("is not in PEM".to_owned())) } else { Ok(found) }
+}
+
 const PEM_ADVICE: &str = "A PEM file with lines `-----BEGIN CERTIFICATE-----` is needed; from DER it is made by: openssl x509 -inform DER -in FILE";
 
 /// A private key in DER, wiped when it is dropped.

@@ -10,10 +10,9 @@ use crate::{Error, ErrorKind, TlsConfig, Trust, client_identity, pem_file};
 use rustls::client::danger::ServerCertVerifier;
 use rustls::client::{Resumption, WebPkiServerVerifier};
 use rustls::crypto::CryptoProvider;
-use rustls::pki_types::ServerName;
+use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::version::{TLS12, TLS13};
 use rustls::{ClientConfig, RootCertStore};
-use std::path::Path;
 use std::sync::Arc;
 use tokio::net::TcpStream;
 use tokio::time::Instant;
@@ -99,20 +98,31 @@ fn verifier(trust: &Trust, provider: &Arc<CryptoProvider>) -> Result<Arc<dyn Ser
             Ok(Arc::new(roots))
         }
         Trust::CaFile(path) => {
-            let roots = Arc::new(roots(path)?);
-            let built = WebPkiServerVerifier::builder_with_provider(roots, Arc::clone(provider)).build();
-            Ok(built.map_err(|error| Error::new(ErrorKind::BadConfig, error.to_string()))?)
+            let file = |number: u32| pem_file::bad_file(path, &unreadable(number));
+            chain_to(&pem_file::certificates(path)?, file, provider)
+        }
+        Trust::CaPem(text) => {
+            let text_of = |number: u32| Error::new(ErrorKind::BadConfig, format!("the CA {}", unreadable(number)));
+            chain_to(&pem_file::certificates_in(text)?, text_of, provider)
         }
         Trust::Pin(pin) => Ok(Arc::new(PinVerifier::new(*pin, provider))),
     }
 }
 
-fn roots(path: &Path) -> Result<RootCertStore, Error> {
+fn unreadable(number: u32) -> String {
+    format!("has a certificate that cannot be read (number {number} in it)")
+}
+
+/// Accepts what one of these authorities vouches for.
+fn chain_to(
+    authorities: &[CertificateDer<'static>],
+    unreadable: impl Fn(u32) -> Error,
+    provider: &Arc<CryptoProvider>,
+) -> Result<Arc<dyn ServerCertVerifier>, Error> {
     let mut roots = RootCertStore::empty();
-    for (certificate, number) in pem_file::certificates(path)?.into_iter().zip(1_u32..) {
-        roots.add(certificate).map_err(|_| {
-            pem_file::bad_file(path, &format!("has a certificate that cannot be read (number {number} in the file)"))
-        })?;
+    for (certificate, number) in authorities.iter().zip(1_u32..) {
+        roots.add(certificate.clone()).map_err(|_| unreadable(number))?;
     }
-    Ok(roots)
+    let built = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider)).build();
+    Ok(built.map_err(|error| Error::new(ErrorKind::BadConfig, error.to_string()))?)
 }

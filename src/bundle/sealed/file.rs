@@ -1,6 +1,6 @@
 //! The file: lines of text, each with its name before it, the signature over all lines before it.
 
-use super::error::BundleError;
+use super::error::{self, BundleError};
 use super::key::{PUBLIC_KEY_BYTES, SIGNATURE_BYTES, is_signed, sha256};
 use super::secrets::PLAIN_BYTES_MAX;
 use super::{ChapSecrets, Fingerprint, Offer, SigningKey};
@@ -145,6 +145,20 @@ impl SealedBundle {
     #[must_use]
     pub const fn fingerprint(&self) -> Fingerprint {
         self.fingerprint
+    }
+
+    /// What the user should compare, and know.
+    #[must_use]
+    pub fn notices(&self) -> Vec<String> {
+        let offer = &self.offer;
+        vec![format!(
+            "the bundle is for VM {}, recovery point {} of {}; it ends at {} and was signed by the service with key {}",
+            offer.vm,
+            offer.point,
+            error::time(offer.taken_at),
+            error::time(offer.expires_at),
+            self.fingerprint
+        )]
     }
 
     /// Whether its time has come to an end.

@@ -78,6 +78,12 @@ pub(crate) fn state_dir() -> io::Result<StateDir> {
     }
 }
 
+/// What the system says it is (os-release(5)); empty when it says nothing.
+pub(crate) fn os_release() -> String {
+    let read = |path: &str| std::fs::read_to_string(path).ok();
+    read("/etc/os-release").or_else(|| read("/usr/lib/os-release")).unwrap_or_default()
+}
+
 /// Opens the file that descriptor `number` of this process stands for.
 pub(crate) fn open_descriptor(number: u32) -> io::Result<File> {
     File::open(format!("/proc/self/fd/{number}"))

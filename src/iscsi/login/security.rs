@@ -156,7 +156,7 @@ impl Security {
         if response.ct_eq(sent).into() {
             return Err(reflected());
         }
-        if name != reverse.user {
+        if !reverse.user.is_empty() && name != reverse.user {
             let name = name.escape_debug();
             return not_proven(format!(
                 "the target names itself `{name}` and not `{}`: check --target-user",

@@ -11,10 +11,6 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, Method};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use std::sync::Arc;
-use std::time::Duration;
-
-/// A request that takes longer, from its header to its answer, is given up.
-const REQUEST_TIME_MAX: Duration = Duration::from_secs(30);
 
 /// Nothing but what this service itself sends is loaded or run, nobody frames it, and text never becomes markup.
 const CONTENT_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
@@ -40,7 +36,7 @@ pub(crate) async fn guard(State(app): State<Arc<App>>, request: Request, next: N
     let mut response = if may_change_something(request.method()) && !is_from_here(request.headers()) {
         Problem::wrong_origin().into_response()
     } else {
-        let answer = tokio::time::timeout(REQUEST_TIME_MAX, next.run(request)).await;
+        let answer = tokio::time::timeout(app.request_time_max, next.run(request)).await;
         answer.unwrap_or_else(|_| Problem::too_slow().into_response())
     };
     let headers = response.headers_mut();
@@ -91,7 +87,9 @@ mod tests {
 
     #[test]
     fn a_request_of_another_page_is_not_even_with_a_token() {
-        for origin in ["https://evil.example", "http://here", "https://here:444", "https://here.evil", "null", "", "https://"] {
+        for origin in
+            ["https://evil.example", "http://here", "https://here:444", "https://here.evil", "null", "", "https://"]
+        {
             let headers = headers(&[(ORIGIN, origin), (HOST, "here"), (AUTHORIZATION, "Bearer x")]);
             assert!(!is_from_here(&headers), "{origin}");
         }

@@ -1,7 +1,8 @@
 //! The API: one function for each thing that can be asked of it.
 
 use super::answers::{
-    GrantAnswer, GrantAsked, GrantedAnswer, GrantsAnswer, PointAnswer, PointsAnswer, SessionAnswer, SignInRequest, VmsAnswer,
+    GrantAnswer, GrantAsked, GrantedAnswer, GrantsAnswer, PointAnswer, PointsAnswer, SessionAnswer, SignInRequest,
+    VmsAnswer,
 };
 use super::app::App;
 use super::cookie;

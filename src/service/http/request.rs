@@ -51,13 +51,17 @@ impl FromRequestParts<Arc<App>> for SignedIn {
         let peer = Peer::from_request_parts(parts, app).await?;
         if parts.headers.contains_key(AUTHORIZATION) {
             let token = bearer(&parts.headers).ok_or_else(|| {
-                Problem::not_signed_in("The Authorization header is not understood. Send 'Authorization: Bearer TOKEN'.")
+                Problem::not_signed_in(
+                    "The Authorization header is not understood. Send 'Authorization: Bearer TOKEN'.",
+                )
             })?;
             let user = by_token(app, peer, &token).await?;
             return Ok(Self { user, from: peer.name(), seconds_left: None });
         }
         let Some(sign_in) = app.cookies.check(&parts.headers) else {
-            return Err(Problem::not_signed_in("You are not signed in. Sign in on the page, or send 'Authorization: Bearer TOKEN'."));
+            return Err(Problem::not_signed_in(
+                "You are not signed in. Sign in on the page, or send 'Authorization: Bearer TOKEN'.",
+            ));
         };
         let user = seam::resume(&app.service, &sign_in.identity)?;
         Ok(Self { user, from: peer.name(), seconds_left: Some(sign_in.seconds_left) })

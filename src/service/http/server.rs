@@ -1,10 +1,11 @@
 //! The accept loop and the life of a connection. Whoever is slow is cut: in the TLS handshake, in a request's header, in its
-//! body (`guard`), and in reading what is sent, as no connection lives for longer than [`AGE_MAX`].
+//! body (`guard`), and in reading what is sent, as no connection lives for ever ([`Times`]).
 
 use super::app::App;
 use super::connections::{Admission, Connections, Limits};
 use super::request::Peer;
 use super::routes::router;
+use super::times::Times;
 use crate::Service;
 use axum::{Extension, Router};
 use hyper::server::conn::http1;
@@ -21,14 +22,6 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
-/// A TLS handshake that takes longer is given up.
-const HANDSHAKE_TIME_MAX: Duration = Duration::from_secs(10);
-/// A request's header has to be here within this time; it also ends connections that nobody uses.
-const HEADER_TIME_MAX: Duration = Duration::from_secs(15);
-/// After this time a connection ends with the request that is under way.
-const AGE_MAX: Duration = Duration::from_secs(120);
-/// How long that request may still take, also when the service stops.
-const FAREWELL_TIME_MAX: Duration = Duration::from_secs(5);
 /// Bytes of a request's header, and of memory that a connection reads into.
 const HEADER_BYTES_MAX: usize = 16 << 10;
 /// Lines of a request's header.
@@ -48,13 +41,23 @@ pub struct Listener {
 
 /// Serves the API and the page until `stop` is ready; then open connections have a few seconds to end.
 pub async fn serve(service: Arc<Service>, listener: Listener, stop: impl Future<Output = ()>) {
+    serve_within(service, listener, Times::default(), stop).await;
+}
+
+pub(crate) async fn serve_within(
+    service: Arc<Service>,
+    listener: Listener,
+    times: Times,
+    stop: impl Future<Output = ()>,
+) {
     let Listener { listener, tls, limits } = listener;
     let mut tls = ServerConfig::clone(&tls);
     tls.alpn_protocols = vec![b"http/1.1".to_vec()];
     let (stopping, stopped) = watch::channel(false);
     let server = Server {
         acceptor: TlsAcceptor::from(Arc::new(tls)),
-        router: router(App::new(service, limits.hsts)),
+        router: router(App::new(service, limits.hsts, times.request)),
+        times,
         connections: Connections::new(limits),
         stopped,
     };
@@ -70,7 +73,7 @@ pub async fn serve(service: Arc<Service>, listener: Listener, stop: impl Future<
     drop(listener);
     stopping.send_replace(true);
     let ended = async { while tasks.join_next().await.is_some() {} };
-    if tokio::time::timeout(FAREWELL_TIME_MAX, ended).await.is_err() {
+    if tokio::time::timeout(times.farewell, ended).await.is_err() {
         tasks.shutdown().await;
     }
 }
@@ -90,6 +93,7 @@ async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
 struct Server {
     acceptor: TlsAcceptor,
     router: Router,
+    times: Times,
     connections: Connections,
     stopped: watch::Receiver<bool>,
 }
@@ -101,38 +105,45 @@ impl Server {
             return;
         };
         let router = self.router.clone().layer(Extension(Peer(address.ip())));
-        tasks.spawn(converse(stream, self.acceptor.clone(), router, self.stopped.clone(), admission));
+        let acceptor = self.acceptor.clone();
+        let conversation = Conversation { times: self.times, stopped: self.stopped.clone(), _admission: admission };
+        tasks.spawn(conversation.run(stream, acceptor, router));
     }
 }
 
-/// One connection, from its handshake to its end.
-async fn converse(
-    stream: TcpStream,
-    acceptor: TlsAcceptor,
-    router: Router,
-    mut stopped: watch::Receiver<bool>,
+/// One connection.
+struct Conversation {
+    times: Times,
+    stopped: watch::Receiver<bool>,
+    /// Makes room for another one when this ends.
     _admission: Admission,
-) {
-    // Without it small answers wait for the client's acknowledgement; a socket that cannot do it works all the same.
-    let _ = stream.set_nodelay(true);
-    let Ok(Ok(stream)) = tokio::time::timeout(HANDSHAKE_TIME_MAX, acceptor.accept(stream)).await else { return };
-    let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEADER_TIME_MAX)
-        .max_headers(HEADERS_MAX)
-        .max_buf_size(HEADER_BYTES_MAX)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
-    let mut connection = pin!(connection);
-    tokio::select! {
-        ended = &mut connection => {
-            if let Err(error) = ended {
-                tracing::debug!(%error, "an HTTPS connection ended");
+}
+
+impl Conversation {
+    /// From the handshake to the end.
+    async fn run(mut self, stream: TcpStream, acceptor: TlsAcceptor, router: Router) {
+        let times = self.times;
+        // Without it small answers wait for the client's acknowledgement; a socket that cannot do it works all the same.
+        let _ = stream.set_nodelay(true);
+        let Ok(Ok(stream)) = tokio::time::timeout(times.handshake, acceptor.accept(stream)).await else { return };
+        let connection = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(times.header)
+            .max_headers(HEADERS_MAX)
+            .max_buf_size(HEADER_BYTES_MAX)
+            .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+        let mut connection = pin!(connection);
+        tokio::select! {
+            ended = &mut connection => {
+                if let Err(error) = ended {
+                    tracing::debug!(%error, "an HTTPS connection ended");
+                }
+                return;
             }
-            return;
+            () = tokio::time::sleep(times.connection) => {}
+            _ = self.stopped.wait_for(|stopped| *stopped) => {}
         }
-        () = tokio::time::sleep(AGE_MAX) => {}
-        _ = stopped.wait_for(|stopped| *stopped) => {}
+        connection.as_mut().graceful_shutdown();
+        let _ = tokio::time::timeout(times.farewell, connection).await;
     }
-    connection.as_mut().graceful_shutdown();
-    let _ = tokio::time::timeout(FAREWELL_TIME_MAX, connection).await;
 }

@@ -4,7 +4,8 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
 
-const BUNDLE: &str = "-----BEGIN SOMETHING-----\n$(touch no) `touch no` \\ \" ' @BUNDLE@\nEOF\n-----END SOMETHING-----\n";
+const BUNDLE: &str =
+    "-----BEGIN SOMETHING-----\n$(touch no) `touch no` \\ \" ' @BUNDLE@\nEOF\n-----END SOMETHING-----\n";
 
 fn grant() -> Grant {
     Grant {
