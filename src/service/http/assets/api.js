@@ -10,7 +10,7 @@ export class Problem extends Error {
 
 const NO_ANSWER = "The service does not answer. Check your connection and try again.";
 /** Milliseconds after which an answer is not waited for any longer. */
-const PATIENCE = 45_000;
+const PATIENCE = 75_000;
 
 async function call(method, path, body) {
   const options = { method, credentials: "same-origin", cache: "no-store", redirect: "error", signal: AbortSignal.timeout(PATIENCE) };

@@ -207,7 +207,9 @@ addEventListener("hashchange", () => {
 // Access.
 
 byId("get-access").addEventListener("click", (event) => attempt(event.currentTarget, async () => {
+  say("Sealing the bundle; this takes a moment.");
   const granted = await api.grant(state.vm, state.point, Number(byId("lifetime").value));
+  say("");
   showAccess(granted);
   await refreshGrants();
 }));
