@@ -21,6 +21,8 @@ mod tree;
 #[cfg(target_os = "linux")]
 mod acl;
 #[cfg(target_os = "linux")]
+mod cleanup;
+#[cfg(target_os = "linux")]
 mod demo;
 #[cfg(target_os = "linux")]
 mod dirty;
@@ -32,6 +34,8 @@ mod flow;
 mod hostile_clients;
 #[cfg(target_os = "linux")]
 mod inode_flags;
+#[cfg(target_os = "linux")]
+mod lifetime;
 #[cfg(target_os = "linux")]
 mod many_disks;
 #[cfg(target_os = "linux")]

@@ -24,6 +24,7 @@ pub(crate) mod exit {
     pub(crate) const SECRET_REFUSED: i32 = 16;
     pub(crate) const NOT_MUTUAL: i32 = 17;
     pub(crate) const EXPIRED: i32 = 21;
+    pub(crate) const LIFETIME_OVER: i32 = 22;
     pub(crate) const REVOKED: i32 = 23;
 }
 
