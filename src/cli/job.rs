@@ -69,13 +69,12 @@ impl JobSource {
             std::path::absolute(path)
                 .map_err(|error| Failure::usage(format!("'{}': {}", path.display(), block::io_reason(&error))))
         };
-        if let RecoveryPoint::Images(paths) = self.recovery_point()? {
-            let paths: Result<Vec<_>, _> = paths.iter().map(|path| absolute(path)).collect();
-            let not_text = || Failure::usage("the path of a disk image has to be valid UTF-8");
-            self.sources = paths?
-                .into_iter()
-                .map(|path| path.into_os_string().into_string().map_err(|_| not_text()))
-                .collect::<Result<_, _>>()?;
+        let absolute_text = |path: &Path| {
+            let text = absolute(path)?.into_os_string().into_string();
+            text.map_err(|_| Failure::usage("the path of a SOURCE has to be valid UTF-8"))
+        };
+        if !matches!(self.recovery_point()?, RecoveryPoint::Iscsi(_)) {
+            self.sources = self.sources.iter().map(|path| absolute_text(Path::new(path))).collect::<Result<_, _>>()?;
         }
         let connection = &mut self.options.connection;
         for path in

@@ -7,6 +7,7 @@ use crate::ending;
 use crate::exit::{Failure, FailureKind};
 use crate::job::{Job, JobSource};
 use crate::output::{Output, ProgressLine, report_text};
+use bundle::RecoveryPoint;
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -33,6 +34,7 @@ fn job(mut args: MountArgs, log: Option<PathBuf>) -> Result<Job, Failure> {
         mount_point.ok_or_else(|| Failure::usage("name a SOURCE and a MOUNTPOINT; see fr-mount --help"))?;
     let source = JobSource::new(args.operands, args.options).showing(args.shown).described()?.absolute()?;
     let mount_point = crate::sys::check_mount_point(Path::new(&mount_point))?;
+    refuse_second(&source.recovery_point()?)?;
     let log = log
         .map(std::path::absolute)
         .transpose()
@@ -41,6 +43,25 @@ fn job(mut args: MountArgs, log: Option<PathBuf>) -> Result<Job, Failure> {
     let secrets = source.secrets()?;
     source.open_options(&secrets)?;
     Ok(Job { source, secrets, mount_point, volume: args.volume, log, ending: args.ending, made: Vec::new() })
+}
+
+/// Azure attaches a recovery point once. Whoever has it mounted already is told where, before a password is asked for.
+fn refuse_second(point: &RecoveryPoint) -> Result<(), Failure> {
+    if !matches!(point, RecoveryPoint::Azure { .. }) {
+        return Ok(());
+    }
+    // Records that cannot be read are told by 'status'; here Azure has the last word.
+    let sessions = crate::sys::state_dir().and_then(|dir| dir.sessions()).unwrap_or_default();
+    match sessions.iter().find(|session| session.alive && session.source == point.to_string()) {
+        Some(session) => {
+            let at = session.mount_point.display();
+            let message = format!(
+                "this recovery point is attached already, at '{at}': use it there, or end that session: fr-mount unmount '{at}'"
+            );
+            Err(Failure::new(FailureKind::Busy, message))
+        }
+        None => Ok(()),
+    }
 }
 
 fn in_foreground(job: &Job, output: Output) -> Result<(), Failure> {

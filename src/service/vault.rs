@@ -14,6 +14,7 @@ use crate::config::VaultConfig;
 use crate::{Error, ErrorKind, PointId, VmName};
 use bytes::Bytes;
 use failure::from_store;
+pub(crate) use failure::reason;
 use futures_util::{StreamExt, TryStreamExt};
 use object_store::path::Path;
 use object_store::{MultipartUpload, ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutOptions};

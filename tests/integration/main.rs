@@ -21,11 +21,17 @@ mod tree;
 #[cfg(target_os = "linux")]
 mod acl;
 #[cfg(target_os = "linux")]
+mod azure;
+#[cfg(target_os = "linux")]
+mod bundle;
+#[cfg(target_os = "linux")]
 mod cleanup;
 #[cfg(target_os = "linux")]
 mod demo;
 #[cfg(target_os = "linux")]
 mod dirty;
+#[cfg(target_os = "linux")]
+mod disk_images;
 #[cfg(target_os = "linux")]
 mod drive_letters;
 #[cfg(target_os = "linux")]
