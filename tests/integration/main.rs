@@ -21,9 +21,14 @@ mod tree;
 #[cfg(target_os = "linux")]
 mod acl;
 #[cfg(target_os = "linux")]
-mod demo;
+mod azure;
 #[cfg(target_os = "linux")]
+mod bundle;
+#[cfg(target_os = "linux")]
+mod demo;
 mod dirty;
+#[cfg(target_os = "linux")]
+mod disk_images;
 #[cfg(target_os = "linux")]
 mod drive_letters;
 #[cfg(target_os = "linux")]

@@ -48,6 +48,8 @@ async function attempt(button, work) {
     failed(problem);
   } finally {
     if (button) button.disabled = false;
+    // A button out of use loses the focus to nothing.
+    if (button && document.activeElement === document.body) button.focus();
   }
 }
 
