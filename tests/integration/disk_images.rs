@@ -52,7 +52,15 @@ fn the_images_that_an_image_builds_on_are_told() {
     raw_disk(place.path());
     convert(&place, "vhdx", "subformat=dynamic", "base.vhdx");
     run(program("qemu-img").current_dir(place.path()).args([
-        "create", "-q", "-f", "qcow2", "-b", "base.vhdx", "-F", "vhdx", "top.qcow2",
+        "create",
+        "-q",
+        "-f",
+        "qcow2",
+        "-b",
+        "base.vhdx",
+        "-F",
+        "vhdx",
+        "top.qcow2",
     ]));
     let report = volumes(&place, "top.qcow2");
     assert_eq!(report.volume("inside").state, "readable");
@@ -72,7 +80,9 @@ fn an_image_in_a_format_that_is_not_read_is_refused_with_what_to_do() {
     raw_disk(place.path());
     for (format, name) in [("vdi", "VDI"), ("qed", "QED")] {
         let to = format!("disk.{format}");
-        run(program("qemu-img").args(["convert", "-f", "raw", "-O", format, "disk.raw", &to]).current_dir(place.path()));
+        run(program("qemu-img")
+            .args(["convert", "-f", "raw", "-O", format, "disk.raw", &to])
+            .current_dir(place.path()));
         let said = fr_mount(&place, ["volumes", place.path().join(&to).to_str().unwrap()]).assert_failed(10);
         assert!(said.contains(name) && said.contains("qemu-img convert -O raw"), "{said}");
     }

@@ -81,7 +81,7 @@ fn help() -> String {
         String::from_utf8(output.stdout).unwrap()
     };
     let mut all = run(&["--help"]);
-    for command in ["volumes", "status", "unmount", "demo"] {
+    for command in ["volumes", "status", "unmount", "cleanup", "demo"] {
         all.push_str(&run(&[command, "--help"]));
     }
     all
