@@ -61,13 +61,12 @@ fn read_footer(file: &ImageFile) -> Result<Footer, Error> {
         let part = usize::try_from(length).ok().and_then(|length| bytes.get_mut(..length)).unwrap_or_default();
         file.bytes.read_exact_at(offset, part).map_err(|error| Error::read(&file.name, &error))?;
         match Footer::parse(&bytes) {
-            // At the front of a fixed image is its disk: what looks like a footer there says nothing of it.
+            // At the front of a fixed image is its disk: what looks like a footer of such a one there says nothing.
             Ok(footer) if offset > 0 || footer.kind != Kind::Fixed => return Ok(footer),
-            Ok(_) => {}
             Err(found) if bytes.starts_with(b"conectix") => {
                 first_problem.get_or_insert(found);
             }
-            Err(_) => {}
+            Ok(_) | Err(_) => {}
         }
     }
     Err(problem(file, &first_problem.unwrap_or_else(|| "it has no footer; it is cut short, or no VHD".to_owned())))
