@@ -1,5 +1,5 @@
-//! Changes to structures of VHDXs, whose checksums are then made right again: headers, region tables, entries of the log, metadata, the block
-//! allocation table and bitmaps. Each change names a structure, a place in it and a value.
+//! Changes to structures of VHDXs, whose checksums are then made right again: headers, region tables, entries of the
+//! log, metadata, the block allocation table and bitmaps. Each change names a structure, a place in it and a value.
 #![no_main]
 
 use containers::{CHANGE, Given};

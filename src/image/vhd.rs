@@ -1,7 +1,8 @@
 //! VHD ("Virtual Hard Disk Image Format Specification", Microsoft, 2006): fixed, dynamic and differencing.
 //!
-//! A fixed one is the disk followed by a footer. The others have a table that says for each block of the disk where it is in the file;
-//! before its data lies a bitmap of its sectors. Sectors that are not in the file are zeros, or the parent's.
+//! A fixed one is the disk followed by a footer. The others have a table that says for each block of the disk where it
+//! is in the file; before its data lies a bitmap of its sectors. Sectors that are not in the file are zeros, or the
+//! parent's.
 
 mod footer;
 mod header;
