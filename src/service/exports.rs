@@ -208,7 +208,7 @@ impl LiveExports {
             let usage = opened.export.usage();
             let session = |session: &target::SessionUsage| SessionStatus {
                 initiator: session::printable(&session.initiator),
-                peer: session.peer.ip().to_string(),
+                peer: session.peer.ip().to_canonical().to_string(),
                 since: UnixTime::from(session.since),
                 bytes_read: session.bytes_read,
             };
@@ -247,7 +247,7 @@ impl Exports for LiveExports {
 
     fn event(&self, event: &SessionEvent) {
         let line = |kind| {
-            let line = Line::new(kind).from(&event.peer.ip().to_string()).initiator(&event.initiator);
+            let line = Line::new(kind).from(&event.peer.ip().to_canonical().to_string()).initiator(&event.initiator);
             match event.export.as_ref() {
                 Some(export) => match self.grant_of(export) {
                     Some(grant) => line.grant(&grant).user(&grant.user),
