@@ -262,6 +262,8 @@ impl Exports for LiveExports {
         self.audit.note(match &event.kind {
             SessionEventKind::LoggedIn => line(Event::SessionBegan),
             SessionEventKind::Ended { bytes_read, why } => {
+                let is_withdrawn = event.export.as_ref().is_some_and(|export| export.is_withdrawn());
+                let why = if is_withdrawn { "the grant has expired or was revoked" } else { why };
                 line(Event::SessionEnded).bytes_read(*bytes_read).reason(why)
             }
             SessionEventKind::Refused { user, status } => {
