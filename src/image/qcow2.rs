@@ -44,6 +44,9 @@ pub(crate) fn open(chain: &mut Chain<'_>, file: &ImageFile, block_size: BlockSiz
         unpacked: Kept::new(),
         header,
     };
+    // The sectors of the disk are those that what it builds on has, if that knows.
+    let block_size = below.as_ref().map_or(block_size, |below| below.block_size);
+    let below = below.map(|below| below.content);
     let content = Mapped { name: file.name.clone(), tables: Box::new(clusters), below, size };
     Ok(Layer { content: Arc::new(content), block_size })
 }
@@ -62,7 +65,7 @@ fn open_backing(
     name: &str,
     header: &Header,
     block_size: BlockSize,
-) -> Result<Arc<dyn ReadAt>, Error> {
+) -> Result<Layer, Error> {
     let backing = match chain.layer(&beside(&file.name, plain_name(file, name)?)) {
         Err(Error::NotFound(name)) => {
             let problem = format!("is missing: '{name}' does not exist");
@@ -82,7 +85,7 @@ fn open_backing(
             return Err(explain(file, Problem::Unsupported(feature, "; convert it with qemu-img")));
         }
     };
-    Ok(open::layer(chain, &backing, format, block_size)?.content)
+    open::layer(chain, &backing, format, block_size)
 }
 
 /// The name of a file, where QEMU would also take descriptions of other things.

@@ -67,7 +67,7 @@ const PROGRAMS: [Program; 2] = [
     Program {
         name: "fr-mount",
         path: env!("CARGO_BIN_EXE_fr-mount"),
-        commands: &["volumes", "status", "unmount", "demo"],
+        commands: &["volumes", "status", "unmount", "cleanup", "demo"],
     },
     Program {
         name: "fr-serve",

@@ -44,7 +44,12 @@ const LAYERS: &[Layer] = &[
             "fr-bundle",
         ],
     ),
-    layer("fr-target", &["fr-iscsi", "fr-block"]),
+    Layer {
+        name: "fr-target",
+        imports: &["fr-iscsi", "fr-block"],
+        // Its tests have our own initiator dial.
+        tests_import: &["fr-tunnel"],
+    },
     layer("fr-service", &["fr-tunnel", "fr-iscsi", "fr-block", "fr-image", "fr-bundle", "fr-session", "fr-target"]),
     layer("fr-fuse", &["fr-vfs"]),
     layer(
@@ -66,7 +71,7 @@ const LAYERS: &[Layer] = &[
         name: "fr-mount",
         imports: &["fr-cli", "fr-service"],
         // The integration tests serve disks of their own, and look for what is sealed in a bundle where it must not be.
-        tests_import: &["fr-block", "fr-iscsi", "fr-bundle", "fr-target"],
+        tests_import: &["fr-block", "fr-iscsi", "fr-bundle", "fr-target", "fr-tunnel"],
     },
 ];
 
