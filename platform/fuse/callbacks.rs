@@ -154,6 +154,11 @@ impl Filesystem for Adapter {
         reply.ok();
     }
 
+    fn releasedir(&self, _req: &Request, _ino: INodeNo, fh: FileHandle, _flags: OpenFlags, reply: ReplyEmpty) {
+        self.open_files.release(fh);
+        reply.ok();
+    }
+
     fn fsync(&self, _req: &Request, _ino: INodeNo, _fh: FileHandle, _datasync: bool, reply: ReplyEmpty) {
         reply.ok();
     }
@@ -162,8 +167,10 @@ impl Filesystem for Adapter {
         reply.ok();
     }
 
-    fn opendir(&self, _req: &Request, _ino: INodeNo, _flags: OpenFlags, reply: ReplyOpen) {
-        reply.opened(FileHandle(0), FopenFlags::FOPEN_KEEP_CACHE | FopenFlags::FOPEN_CACHE_DIR);
+    fn opendir(&self, _req: &Request, ino: INodeNo, _flags: OpenFlags, reply: ReplyOpen) {
+        // A directory has no contents to be read ahead, but the kernel keeps its listing.
+        let handle = self.open_files.open(ino, 0);
+        reply.opened(handle, FopenFlags::FOPEN_KEEP_CACHE | FopenFlags::FOPEN_CACHE_DIR);
     }
 
     fn readdir(&self, _req: &Request, ino: INodeNo, _fh: FileHandle, offset: u64, mut reply: ReplyDirectory) {
@@ -197,7 +204,11 @@ impl Filesystem for Adapter {
     }
 
     fn statfs(&self, _req: &Request, _ino: INodeNo, reply: ReplyStatfs) {
-        let (info, space) = (&self.info, self.fs.space());
+        let info = &self.info;
+        let space = match self.call("space", self.root, || Ok(self.fs.space())) {
+            Ok(space) => space,
+            Err(error) => return reply.error(error),
+        };
         reply.statfs(
             space.blocks,
             space.blocks_free,

@@ -23,7 +23,7 @@ mod xattrs;
 
 pub use error::{Error, ErrorKind};
 pub use holders::{Holder, Use, holders};
-pub use mount::{How, Mount, MountOptions, mount, remove_dead_mount};
+pub use mount::{How, Mount, MountOptions, mount, mount_points, remove_dead_mount};
 pub use mount_point::{MountPointProblem, check_mount_point};
 
 #[cfg(test)]

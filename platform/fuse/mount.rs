@@ -8,7 +8,7 @@ use crate::{Error, ErrorKind, holders};
 use fuser::{BackgroundSession, Config, MountOption, Session, SessionACL};
 use rustix::mount::UnmountFlags;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -135,7 +135,7 @@ impl Mount {
         served && self.is_listed().unwrap_or(true)
     }
 
-    fn is_listed(&self) -> io::Result<bool> {
+    pub(crate) fn is_listed(&self) -> io::Result<bool> {
         Ok(kernel::mounts()?.contains(&self.entry))
     }
 
@@ -151,7 +151,7 @@ impl Mount {
         if self.is_listed().map_err(|error| unmount_error(self.path(), &error))? {
             self.check_on_top()?;
             if how == How::Force {
-                self.cut();
+                self.abort();
             }
             unmount(self.path(), how)?;
         }
@@ -161,8 +161,21 @@ impl Mount {
         Ok(())
     }
 
+    /// Answers nothing from now on and takes from the kernel what it has cached of open files: reads through them and what is mapped
+    /// of them give errors. The mount itself stays where it is until it is unmounted.
+    pub fn cut(&self) {
+        self.open_files.close();
+        // When the kernel cannot be asked, it is not told to end what may be another mount by now.
+        if self.is_listed().unwrap_or(false) {
+            self.abort();
+        }
+        if let Some(session) = &self.session {
+            self.forget_cached(session);
+        }
+    }
+
     /// Ends the connection with the kernel. Only while the mount is there: the kernel gives its number to the next one.
-    fn cut(&self) {
+    fn abort(&self) {
         self.open_files.close();
         // Where the kernel does not let us, calls still end by themselves, with errors.
         if let Err(error) = kernel::abort(self.entry.minor) {
@@ -173,7 +186,7 @@ impl Mount {
     /// Ends a session whose mount is gone. That is soon over, unless a copy of the mount is left somewhere.
     fn end(&self, session: BackgroundSession) {
         if !self.open_files.is_closed() && !finishes(&session.guard) {
-            self.cut();
+            self.abort();
         }
         self.forget_cached(&session);
         // fuser would unmount by path, which can be that of a stranger's mount by now. What is left of the session is a
@@ -220,7 +233,7 @@ impl Drop for Mount {
         }
         // It stays when something was mounted over it; but it is not served any more.
         if let Some(session) = self.session.take() {
-            self.cut();
+            self.abort();
             self.end(session);
         }
     }
@@ -278,20 +291,51 @@ fn unmount_error(path: &Path, error: &io::Error) -> Error {
 /// More mounts on top of each other than dead sessions leave.
 const STACKED_MAX: usize = 16;
 
-/// Removes the mount of a daemon that is gone, if that is what is at `path`.
+/// Where mounts are that were made by this program, of whichever session.
+#[must_use]
+pub fn mount_points() -> Vec<PathBuf> {
+    let mounts = kernel::mounts().unwrap_or_default().into_iter();
+    mounts.filter(is_ours).map(|mount| mount.mount_point).collect()
+}
+
+fn is_ours(mount: &MountEntry) -> bool {
+    mount.source.starts_with(SOURCE_PREFIX) && mount.file_system.starts_with("fuse")
+}
+
+/// Whether nobody serves the mount at `path` any more. Only the question for its free space is never answered from what the
+/// kernel has cached; one that is not answered at all, or that this user may not ask, has somebody who serves it.
+fn is_dead(path: &Path) -> bool {
+    /// A daemon that was killed a moment ago has its descriptors closed by the kernel sooner than that.
+    const PATIENCE: Duration = Duration::from_secs(2);
+    let (sender, answer) = std::sync::mpsc::channel();
+    let path = path.to_owned();
+    std::thread::spawn(move || {
+        // Nobody waits for an answer that comes late.
+        let _ = sender.send(rustix::fs::statfs(&path).map(drop));
+    });
+    let answer = answer.recv_timeout(PATIENCE);
+    matches!(answer, Ok(Err(rustix::io::Errno::NOTCONN | rustix::io::Errno::CONNABORTED)))
+}
+
+/// Removes the mount of a daemon that is gone, if that is what is at `path`, and says whether it was. One that is served is left
+/// alone.
 ///
 /// # Errors
-/// When it cannot be unmounted.
-pub fn remove_dead_mount(path: &Path) -> Result<(), Error> {
+/// When it cannot be unmounted, or something of somebody else's is mounted over it.
+pub fn remove_dead_mount(path: &Path) -> Result<bool, Error> {
     let failed = |error: io::Error| unmount_error(path, &error);
     let path = std::path::absolute(path).map_err(failed)?;
+    let is_ours_there = |mount: &MountEntry| mount.mount_point == path && is_ours(mount);
     // A path with links in it is recorded without them, and a dead mount cannot be looked at.
-    for _ in 0..STACKED_MAX {
+    for removed in 0..STACKED_MAX {
         match kernel::mounted_at(&path).map_err(failed)? {
-            Some(mount) if mount.source.starts_with(SOURCE_PREFIX) && mount.file_system.starts_with("fuse") => {
-                unmount(&path, How::Force)?;
+            Some(mount) if is_ours(&mount) && is_dead(&path) => unmount(&path, How::Force)?,
+            Some(mount) if !is_ours(&mount) && kernel::mounts().map_err(failed)?.iter().any(is_ours_there) => {
+                let message =
+                    format!("'{}' was mounted over with '{}': unmount that first", path.display(), mount.source);
+                return Err(Error::new(ErrorKind::Busy, message));
             }
-            _ => return Ok(()),
+            _ => return Ok(removed > 0),
         }
     }
     Err(Error::new(ErrorKind::System, format!("cannot unmount '{}': there is always another mount", path.display())))

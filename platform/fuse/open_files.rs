@@ -7,7 +7,7 @@ use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// An open file.
+/// An open file or directory.
 #[derive(Clone, Copy, Debug)]
 struct OpenFile {
     number: INodeNo,
@@ -51,7 +51,7 @@ impl OpenFiles {
         file.read_ahead.read(offset, u64::from(size), file.size)
     }
 
-    /// The numbers of the files that somebody has open.
+    /// The numbers of the files and directories that somebody has open.
     pub(crate) fn numbers(&self) -> HashSet<INodeNo> {
         self.files().values().map(|file| file.number).collect()
     }

@@ -4,7 +4,7 @@ mod ending;
 mod memory;
 
 use crate::xattrs;
-use crate::{ErrorKind, How, Mount, MountOptions, check_mount_point, mount, remove_dead_mount};
+use crate::{ErrorKind, How, Mount, MountOptions, check_mount_point, mount, mount_points, remove_dead_mount};
 use memory::{BLOCK, FILE, LARGE_SIZE, MANY_COUNT, MANY_FIRST, Memory, NAMES, content, large, posix_acl};
 use rustix::fs::SeekFrom;
 use std::fs::{self, File};
@@ -263,5 +263,6 @@ fn only_mounts_of_ours_count_as_dead_ones() {
     assert!(fs::metadata("/proc/self").is_ok());
     let Some(mounted) = Mounted::new() else { return };
     remove_dead_mount(mounted.directory.path()).unwrap();
-    assert!(!mounted.mount.is_mounted());
+    assert_eq!(fs::read(mounted.path("file")).unwrap(), content(), "a mount that is served was removed");
+    assert!(mount_points().contains(&mounted.directory.path().to_owned()));
 }

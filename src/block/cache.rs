@@ -8,7 +8,7 @@ use quick_cache::sync::Cache as Store;
 use quick_cache::{DefaultHashBuilder, OptionsBuilder, Weighter, sync::DefaultLifecycle};
 use std::collections::{HashMap, HashSet};
 use std::ops::Range;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -42,6 +42,8 @@ pub struct Cache {
     store: Store<Key, Bytes, ByBytes>,
     flights: Mutex<Flights>,
     disks: AtomicU32,
+    closed: AtomicBool,
+    bytes_read: AtomicU64,
 }
 
 /// A chunk of a disk.
@@ -95,7 +97,14 @@ impl Cache {
             }
             Err(_) => Store::with_weighter(chunks, bytes_max, ByBytes),
         };
-        Arc::new(Self { config, store, flights: Mutex::default(), disks: AtomicU32::new(0) })
+        Arc::new(Self {
+            config,
+            store,
+            flights: Mutex::default(),
+            disks: AtomicU32::new(0),
+            closed: AtomicBool::new(false),
+            bytes_read: AtomicU64::new(0),
+        })
     }
 
     /// `disk`, read through this cache.
@@ -103,6 +112,31 @@ impl Cache {
     pub fn attach(self: &Arc<Self>, disk: Arc<dyn Disk>) -> CachedDisk {
         let number = self.disks.fetch_add(1, Ordering::Relaxed);
         CachedDisk { cache: Arc::clone(self), disk, number }
+    }
+
+    /// Ends all reading, for good: whoever waits, and whoever reads from now on, gets [`ReadErrorKind::Closed`], of what is kept
+    /// too.
+    pub fn close(&self) {
+        self.closed.store(true, Ordering::SeqCst);
+        let waiting = std::mem::take(&mut lock(&self.flights).by_key);
+        for flight in waiting.into_values() {
+            flight.land(Err(ReadError::new(ReadErrorKind::Closed, 0, 0)));
+        }
+        self.store.clear();
+    }
+
+    fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::SeqCst)
+    }
+
+    /// How many bytes the disks have given so far.
+    #[must_use]
+    pub fn bytes_read(&self) -> u64 {
+        self.bytes_read.load(Ordering::Relaxed)
+    }
+
+    fn count(&self, bytes: &Bytes) {
+        self.bytes_read.fetch_add(u64::try_from(bytes.len()).unwrap_or_default(), Ordering::Relaxed);
     }
 
     /// How many bytes are kept now.
@@ -181,6 +215,7 @@ impl CachedDisk {
         };
         self.disk.submit(BlockRange { first, count }, Box::new(done));
         let bytes = flight.wait(deadline)?;
+        self.cache.count(&bytes);
         let from = usize::try_from(offset.saturating_sub(first << shift)).map_err(|_| out_of_range())?;
         let wanted = bytes.get(from..from.saturating_add(part.len())).ok_or_else(out_of_range)?;
         part.copy_from_slice(wanted);
@@ -211,7 +246,10 @@ impl CachedDisk {
             let answer = answer.and_then(|bytes| checked_length(bytes, expected));
             let mut flights = lock(&cache.flights);
             if let Ok(bytes) = &answer {
-                cache.store.insert(key, bytes.clone());
+                cache.count(bytes);
+                if !cache.is_closed() {
+                    cache.store.insert(key, bytes.clone());
+                }
             }
             flights.by_key.remove(&key);
             flights.hinted_bytes = flights.hinted_bytes.saturating_sub(hinted);
@@ -261,6 +299,10 @@ impl ReadAt for CachedDisk {
         const CHUNKS_IN_FLIGHT: usize = 64;
         let length = u64::try_from(buf.len()).unwrap_or(u64::MAX);
         let out_of_range = || ReadError::new(ReadErrorKind::OutOfRange, offset, length);
+        let closed = || ReadError::new(ReadErrorKind::Closed, offset, length);
+        if self.cache.is_closed() {
+            return Err(closed());
+        }
         let end = offset.checked_add(length).filter(|end| *end <= self.size()).ok_or_else(out_of_range)?;
         let deadline = Instant::now().checked_add(self.cache.config.wait_max);
         let deadline = deadline.ok_or_else(|| ReadError::new(ReadErrorKind::TimedOut, offset, length))?;
@@ -289,11 +331,15 @@ impl ReadAt for CachedDisk {
                 part.copy_from_slice(bytes.get(from..to).ok_or_else(out_of_range)?);
             }
         }
-        Ok(())
+        // What came in before the end is not given after it.
+        if self.cache.is_closed() { Err(closed()) } else { Ok(()) }
     }
 
     fn will_need(&self, ranges: &[Range<u64>]) {
         let size = self.size();
+        if self.cache.is_closed() {
+            return;
+        }
         for range in ranges {
             let (start, end) = (range.start.min(size), range.end.min(size));
             for chunk in self.chunks(start, end.max(start)) {

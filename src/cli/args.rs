@@ -69,6 +69,32 @@ pub(crate) struct MountArgs {
     /// Stay in the foreground until the volumes are unmounted
     #[arg(long)]
     pub(crate) foreground: bool,
+
+    #[command(flatten)]
+    pub(crate) ending: EndingArgs,
+}
+
+/// When a session ends by itself.
+#[derive(Clone, Debug, Args, Serialize, Deserialize)]
+#[command(next_help_heading = "Ending")]
+pub(crate) struct EndingArgs {
+    /// Unmount after this time, 12h at most; a grant that ends sooner, or is revoked, ends the session sooner
+    #[arg(long, value_name = "TIME", default_value = "12h", value_parser = parse_lifetime)]
+    pub(crate) lifetime: Duration,
+
+    /// Run this program 30, 10 and 1 minutes before the session ends by itself, and once it did. It is run without
+    /// arguments and without a shell; FR_MOUNT_POINT, FR_MOUNT_SECONDS_LEFT and FR_MOUNT_END_REASON tell it what for
+    #[arg(long, value_name = "PROGRAM")]
+    pub(crate) warn_command: Option<PathBuf>,
+}
+
+/// How long a session may live.
+fn parse_lifetime(text: &str) -> Result<Duration, String> {
+    let lifetime = humantime::parse_duration(text).map_err(|error| error.to_string())?;
+    if lifetime.is_zero() || lifetime > session::LIFETIME_MAX {
+        return Err("write a time of 12h at most, such as 90m".to_owned());
+    }
+    Ok(lifetime)
 }
 
 /// How files are shown.
@@ -253,6 +279,8 @@ pub(crate) enum Command {
     Status,
     /// Unmount a session, log out, and leave nothing behind
     Unmount(UnmountArgs),
+    /// Remove what sessions left behind that were killed: mounts, directories, records; every start of a session does so too
+    Cleanup,
     /// Serve, tunnel and mount a sample recovery point, all in this one process
     Demo(DemoArgs),
     /// Run a session whose description comes on standard input; started by fr-mount itself
@@ -329,6 +357,10 @@ Exit codes:
  19  the password of the bundle or script is wrong
  20  the bundle or script is not valid any more: its time is over, or the access was withdrawn
 
+Exit codes of a session in the foreground that did not end because it was asked to:
+ 21  its grant has expired             23  the access was revoked, or the target removed
+ 22  its own time (--lifetime) is over 24  the recovery point is gone for good
+
 Secrets (WHERE) are never given on the command line:
   file:PATH   the first line of a file     fd:N   read from a file descriptor     prompt   asked for";
 
@@ -371,6 +403,16 @@ mod tests {
         let cli = parse(&["status", "--json", "--log", "x.log"]).unwrap();
         assert!(cli.json && cli.mount.operands.is_empty());
         assert_eq!(cli.log, Some("x.log".into()));
+    }
+
+    #[test]
+    fn no_lifetime_is_longer_than_twelve_hours() {
+        let lifetime = |text: &str| parse(&["--read-only", "x", "/mnt", "--lifetime", text]);
+        assert_eq!(lifetime("12h").unwrap().mount.ending.lifetime, session::LIFETIME_MAX);
+        assert_eq!(lifetime("20s").unwrap().mount.ending.lifetime, Duration::from_secs(20));
+        for wrong in ["12h 1s", "0s", "long", "-1h"] {
+            assert!(lifetime(wrong).is_err(), "{wrong}");
+        }
     }
 
     #[test]

@@ -129,6 +129,7 @@ impl ConnectionArgs {
         };
         config.login_timeout = self.connect_timeout;
         config.reconnect_timeout = self.reconnect_timeout;
+        config.revocable = point.is_revocable();
         if let Some(name) = &self.initiator_name {
             config.initiator_name.clone_from(name);
         }

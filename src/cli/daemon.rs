@@ -1,14 +1,21 @@
 //! A running session: opens the recovery point, mounts its volumes, and carries out what the lifecycle asks for until
 //! everything is taken down again.
 
+use crate::cleanup;
+use crate::ending::End;
 use crate::exit::{Failure, FailureKind};
 use crate::job::Job;
 use crate::serve::Serving;
+use crate::watch::Watch;
 use serde::{Deserialize, Serialize};
-use session::{Opened, Report};
+use session::{Lifetime, Opened, Report};
 use std::io::{BufRead, Write};
-use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::time::Duration;
 use zeroize::Zeroizing;
+
+/// How often it is looked what time it is while a recovery point is opened.
+const TICK: Duration = Duration::from_secs(1);
 
 /// What a session says of itself until it is ready; one JSON object a line between daemon and starter.
 #[derive(Serialize, Deserialize)]
@@ -18,6 +25,8 @@ pub(crate) enum Message {
     Progress(String),
     /// Every volume that can be mounted is mounted.
     Ready(Report),
+    /// Something to know: that the session ends soon.
+    Notice(String),
     /// It could not be started, or ended with a failure.
     Failed(Failure),
 }
@@ -56,6 +65,8 @@ pub(crate) enum Wake {
     Progress(String),
     /// Opening is over.
     Opened(Box<Result<Opened, session::Error>>),
+    /// Nothing can be read any more and never will be.
+    SourceOver(session::Error),
 }
 
 /// Where everything that a session waits for arrives.
@@ -78,15 +89,21 @@ impl Wakes {
 /// Runs a session to its end.
 pub(crate) fn run(job: &Job, wakes: &Wakes, say: &mut dyn FnMut(Message)) -> Result<(), Failure> {
     crate::sys::watch_signals(wakes.sender()).map_err(|error| Failure::internal("cannot watch for signals", error))?;
-    let opened = open(job, wakes, say)?;
-    let mut serving = Serving::mount(opened, job)?;
+    let began = crate::sys::now();
+    let lifetime = Lifetime::new(began, job.ending.lifetime, job.source.recovery_point()?.expires_at());
+    let record = cleanup::claim(job, lifetime)?;
+    let opened = open(job, lifetime, wakes, say)?;
+    let sender = wakes.sender();
+    // Without a listener the session has ended already.
+    opened.when_over(move |error| drop(sender.send(Wake::SourceOver(error))));
+    let mut serving = Serving::mount(opened, job, record)?;
     say(Message::Ready(serving.report().clone()));
-    serving.until_stopped(&wakes.receiver);
-    Ok(())
+    let end = Watch::new(job, &mut serving, lifetime, began).until_over(&wakes.receiver, say);
+    end.failure(&job.mount_point).map_or(Ok(()), Err)
 }
 
 /// Opens the recovery point on a thread of its own, so that a signal can end the wait: nothing is mounted yet.
-fn open(job: &Job, wakes: &Wakes, say: &mut dyn FnMut(Message)) -> Result<Opened, Failure> {
+fn open(job: &Job, lifetime: Lifetime, wakes: &Wakes, say: &mut dyn FnMut(Message)) -> Result<Opened, Failure> {
     let point = job.source.recovery_point()?;
     let mut options = job.source.open_options(&job.secrets)?;
     options.reading.mounted_alone.clone_from(&job.volume);
@@ -100,10 +117,16 @@ fn open(job: &Job, wakes: &Wakes, say: &mut dyn FnMut(Message)) -> Result<Opened
         let _ = sender.send(Wake::Opened(Box::new(opened)));
     });
     loop {
-        match wakes.receiver.recv() {
+        let left = lifetime.left(crate::sys::now());
+        if left.time.is_zero() {
+            let end = End { reason: left.reason, why: None };
+            return Err(end.failure(&job.mount_point).unwrap_or_else(|| Failure::internal("no time", "it is over")));
+        }
+        match wakes.receiver.recv_timeout(left.time.min(TICK)) {
             Ok(Wake::Progress(text)) => say(Message::Progress(text)),
             Ok(Wake::Opened(opened)) => return (*opened).map_err(Failure::from),
-            Ok(Wake::Stop | Wake::StarterGone) | Err(_) => {
+            Ok(Wake::SourceOver(_)) | Err(RecvTimeoutError::Timeout) => {}
+            Ok(Wake::Stop | Wake::StarterGone) | Err(RecvTimeoutError::Disconnected) => {
                 return Err(Failure::new(FailureKind::Stopped, "stopped before the volumes were ready"));
             }
         }

@@ -17,6 +17,7 @@ use server::DemoServer;
 use std::path::{Path, PathBuf};
 
 pub(crate) fn run(args: &DemoArgs, output: Output) -> Result<(), Failure> {
+    crate::cleanup::at_start(output);
     let (mount_point, made) = mount_point(args)?;
     output.line("1. unpacking the sample recovery point: two disks of a small server");
     let disks = sample::disks()?;
@@ -25,7 +26,8 @@ pub(crate) fn run(args: &DemoArgs, output: Output) -> Result<(), Failure> {
         "2. serving them over iSCSI in TLS at {} (throw-away certificate, mutual CHAP)",
         server.address()
     ));
-    let job = job(&server, &mount_point)?;
+    let mut job = job(&server, &mount_point)?;
+    job.made.extend(made.iter().map(|made| made.path().to_owned()));
     let outcome = mount(&job, args.check, output);
     server.stop();
     drop(made);
@@ -69,10 +71,12 @@ fn job(server: &DemoServer, mount_point: &Path) -> Result<Job, Failure> {
         ".",
     ];
     let cli = Cli::try_parse_from(command_line).map_err(|error| Failure::internal("the demo's own options", error))?;
+    let ending = cli.mount.ending.clone();
     let source = JobSource::new(vec![url], cli.mount.options).showing(cli.mount.shown);
     let secrets =
         Secrets::mutual((server::CHAP_USER, server.chap_secret()), (server::TARGET_USER, server.target_secret()));
-    Ok(Job { source, secrets, mount_point: mount_point.to_owned(), volume: None, log: None })
+    let mount_point = mount_point.to_owned();
+    Ok(Job { source, secrets, mount_point, volume: None, log: None, ending, made: Vec::new() })
 }
 
 /// Mounts, then waits for the user, or checks every file and ends.

@@ -27,6 +27,10 @@ pub(crate) enum FailureKind {
     NotGenuine,
     WrongPassword,
     NotValid,
+    Expired,
+    LifetimeOver,
+    Revoked,
+    SourceLost,
 }
 
 impl FailureKind {
@@ -53,6 +57,10 @@ impl FailureKind {
             Self::NotGenuine => 18,
             Self::WrongPassword => 19,
             Self::NotValid => 20,
+            Self::Expired => 21,
+            Self::LifetimeOver => 22,
+            Self::Revoked => 23,
+            Self::SourceLost => 24,
         }
     }
 }
@@ -99,6 +107,7 @@ impl From<session::Error> for Failure {
             session::ErrorKind::NotMutual => FailureKind::NotMutual,
             session::ErrorKind::WrongPassword => FailureKind::WrongPassword,
             session::ErrorKind::NotValid => FailureKind::NotValid,
+            session::ErrorKind::Revoked => FailureKind::Revoked,
             session::ErrorKind::NoTarget => FailureKind::NoTarget,
             session::ErrorKind::Protocol => FailureKind::Protocol,
             session::ErrorKind::Image => FailureKind::Image,
@@ -154,6 +163,10 @@ mod tests {
             FailureKind::NotGenuine,
             FailureKind::WrongPassword,
             FailureKind::NotValid,
+            FailureKind::Expired,
+            FailureKind::LifetimeOver,
+            FailureKind::Revoked,
+            FailureKind::SourceLost,
         ] {
             let code = kind.exit_code().to_string();
             let exits = help.split_once("Exit codes:").unwrap().1;

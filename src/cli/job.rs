@@ -1,7 +1,7 @@
 //! What a daemon is told to do, secrets included. It travels from the command that the user typed to the daemon
 //! through a pipe, and is wiped on both sides.
 
-use crate::args::{ShowArgs, SourceOptions};
+use crate::args::{EndingArgs, ShowArgs, SourceOptions};
 use crate::exit::Failure;
 use crate::secret::Secret;
 use crate::secrets::Secrets;
@@ -18,6 +18,9 @@ pub(crate) struct Job {
     pub(crate) mount_point: PathBuf,
     pub(crate) volume: Option<String>,
     pub(crate) log: Option<PathBuf>,
+    pub(crate) ending: EndingArgs,
+    /// Directories that were made for the session already, and go with it.
+    pub(crate) made: Vec<PathBuf>,
 }
 
 /// What is opened, and how.
@@ -66,13 +69,12 @@ impl JobSource {
             std::path::absolute(path)
                 .map_err(|error| Failure::usage(format!("'{}': {}", path.display(), block::io_reason(&error))))
         };
-        if let RecoveryPoint::Images(paths) = self.recovery_point()? {
-            let paths: Result<Vec<_>, _> = paths.iter().map(|path| absolute(path)).collect();
-            let not_text = || Failure::usage("the path of a disk image has to be valid UTF-8");
-            self.sources = paths?
-                .into_iter()
-                .map(|path| path.into_os_string().into_string().map_err(|_| not_text()))
-                .collect::<Result<_, _>>()?;
+        let absolute_text = |path: &Path| {
+            let text = absolute(path)?.into_os_string().into_string();
+            text.map_err(|_| Failure::usage("the path of a SOURCE has to be valid UTF-8"))
+        };
+        if !matches!(self.recovery_point()?, RecoveryPoint::Iscsi(_)) {
+            self.sources = self.sources.iter().map(|path| absolute_text(Path::new(path))).collect::<Result<_, _>>()?;
         }
         let connection = &mut self.options.connection;
         for path in

@@ -7,10 +7,12 @@
 )]
 
 mod args;
+mod cleanup;
 mod connection;
 mod daemon;
 mod demo;
 mod details;
+mod ending;
 mod exit;
 mod generate_docs;
 mod job;
@@ -24,8 +26,10 @@ mod status;
 mod sys;
 mod tree;
 mod volumes;
+mod watch;
 
 pub use args::Cli;
+pub use sys::guard_memory;
 
 use args::Command;
 use clap::Parser;
@@ -48,7 +52,7 @@ pub fn main() -> ExitCode {
 }
 
 fn run(cli: Cli, output: Output) -> Result<(), Failure> {
-    sys::no_core_dumps();
+    sys::guard_memory();
     if !matches!(cli.command, Some(Command::Daemon)) {
         log::start(cli.log.as_deref())?;
     }
@@ -56,6 +60,7 @@ fn run(cli: Cli, output: Output) -> Result<(), Failure> {
         Some(Command::Volumes(source)) => volumes::run(&source, output),
         Some(Command::Status) => status::status(output),
         Some(Command::Unmount(args)) => status::unmount(&args, output),
+        Some(Command::Cleanup) => cleanup::run(output),
         Some(Command::Demo(args)) => demo::run(&args, output),
         Some(Command::Daemon) => daemon::main(),
         Some(Command::GenerateDocs { directory }) => generate_docs::run(&directory),

@@ -3,9 +3,11 @@
 
 use crate::args::MountArgs;
 use crate::daemon::{self, Message, Wakes};
+use crate::ending;
 use crate::exit::{Failure, FailureKind};
 use crate::job::{Job, JobSource};
 use crate::output::{Output, ProgressLine, report_text};
+use bundle::RecoveryPoint;
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -13,6 +15,7 @@ use zeroize::Zeroizing;
 
 pub(crate) fn run(args: MountArgs, log: Option<PathBuf>, output: Output) -> Result<(), Failure> {
     let foreground = args.foreground;
+    crate::cleanup::at_start(output);
     let job = job(args, log)?;
     if foreground { in_foreground(&job, output) } else { in_background(&job, output) }
 }
@@ -31,13 +34,34 @@ fn job(mut args: MountArgs, log: Option<PathBuf>) -> Result<Job, Failure> {
         mount_point.ok_or_else(|| Failure::usage("name a SOURCE and a MOUNTPOINT; see fr-mount --help"))?;
     let source = JobSource::new(args.operands, args.options).showing(args.shown).described()?.absolute()?;
     let mount_point = crate::sys::check_mount_point(Path::new(&mount_point))?;
+    refuse_second(&source.recovery_point()?)?;
     let log = log
         .map(std::path::absolute)
         .transpose()
         .map_err(|error| Failure::usage(format!("--log: {}", block::io_reason(&error))))?;
+    args.ending.warn_command = args.ending.warn_command.map(ending::warn_command).transpose()?;
     let secrets = source.secrets()?;
     source.open_options(&secrets)?;
-    Ok(Job { source, secrets, mount_point, volume: args.volume, log })
+    Ok(Job { source, secrets, mount_point, volume: args.volume, log, ending: args.ending, made: Vec::new() })
+}
+
+/// Azure attaches a recovery point once. Whoever has it mounted already is told where, before a password is asked for.
+fn refuse_second(point: &RecoveryPoint) -> Result<(), Failure> {
+    if !matches!(point, RecoveryPoint::Azure { .. }) {
+        return Ok(());
+    }
+    // Records that cannot be read are told by 'status'; here Azure has the last word.
+    let sessions = crate::sys::state_dir().and_then(|dir| dir.sessions()).unwrap_or_default();
+    match sessions.iter().find(|session| session.alive && session.record.source == point.to_string()) {
+        Some(session) => {
+            let at = session.record.mount_point.display();
+            let message = format!(
+                "this recovery point is attached already, at '{at}': use it there, or end that session: fr-mount unmount '{at}'"
+            );
+            Err(Failure::new(FailureKind::Busy, message))
+        }
+        None => Ok(()),
+    }
 }
 
 fn in_foreground(job: &Job, output: Output) -> Result<(), Failure> {
@@ -53,6 +77,7 @@ fn show(message: &Message, progress: &ProgressLine, output: Output) {
             progress.show("");
             output.result(report, || report_text(report));
         }
+        Message::Notice(text) => output.notice(text),
         Message::Failed(_) => {}
     }
 }
@@ -73,7 +98,7 @@ fn in_background(job: &Job, output: Output) -> Result<(), Failure> {
         let message: Message = serde_json::from_str(&line).map_err(|_| died("it sent no message"))?;
         show(&message, &progress, output);
         match message {
-            Message::Progress(_) => {}
+            Message::Progress(_) | Message::Notice(_) => {}
             Message::Ready(_) => return Ok(()),
             Message::Failed(failure) => {
                 let _ = daemon.wait();
@@ -86,11 +111,9 @@ fn in_background(job: &Job, output: Output) -> Result<(), Failure> {
 }
 
 fn start_daemon() -> std::io::Result<Child> {
-    Command::new(std::env::current_exe()?)
-        .arg("daemon")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .current_dir("/")
-        .spawn()
+    let mut command = Command::new(std::env::current_exe()?);
+    for variable in ending::SUPERVISION {
+        command.env_remove(variable);
+    }
+    command.arg("daemon").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).current_dir("/").spawn()
 }

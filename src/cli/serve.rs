@@ -1,16 +1,10 @@
 //! The mounted part of a session: volumes below the mount point, its record, and taking all of it down in reverse.
 
-use crate::daemon::Wake;
 use crate::exit::{Failure, FailureKind};
 use crate::job::Job;
 use crate::sys::MountedVolume;
-use session::{Action, Event, Kept, Lifecycle, OpenVolume, Opened, Record, RecordedVolume, Report, VolumeState};
+use session::{Event, Kept, OpenVolume, Opened, Record, RecordedVolume, Report, VolumeState};
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{Receiver, RecvTimeoutError};
-use std::time::{Duration, Instant};
-
-/// How often it is looked whether a volume was unmounted from outside.
-const TICK: Duration = Duration::from_millis(250);
 
 /// A session whose volumes are mounted.
 pub(crate) struct Serving {
@@ -32,139 +26,123 @@ struct Served {
 
 impl Serving {
     /// Mounts what can be mounted.
-    pub(crate) fn mount(mut opened: Opened, job: &Job) -> Result<Self, Failure> {
-        let mut report = opened.report().clone();
+    pub(crate) fn mount(mut opened: Opened, job: &Job, record: Kept) -> Result<Self, Failure> {
+        let report = opened.report().clone();
         let volumes = chosen(opened.take_volumes(), &report, job)?;
-        let mut served = Vec::new();
-        let mut recorded = Vec::new();
-        for volume in volumes {
-            let name = volume.name.clone();
+        let mut serving =
+            Self { volumes: Vec::new(), opened: Some(opened), report, record: Some(record), faults_told: 0 };
+        let path = |volume: &OpenVolume| match job.volume {
+            Some(_) => job.mount_point.clone(),
+            None => job.mount_point.join(&volume.name),
+        };
+        let recorded = |volume: &OpenVolume| RecordedVolume { name: volume.name.clone(), path: path(volume) };
+        let all: Vec<_> = volumes.iter().map(recorded).collect();
+        // Before the first is made: whoever cleans up after a kill looks at all of these places.
+        serving.write_record(|record| {
+            record.made.extend(all.iter().filter(|_| job.volume.is_none()).map(|volume| volume.path.clone()));
+            record.volumes.clone_from(&all);
+        })?;
+        let mut mounted = Vec::new();
+        for (volume, recorded) in volumes.into_iter().zip(all) {
             let index = volume.index;
-            let path = if job.volume.is_some() { job.mount_point.clone() } else { job.mount_point.join(&name) };
-            let outcome = serve(volume, &path, job.volume.is_none());
-            let Some(entry) = report.volumes.get_mut(index) else { continue };
+            let outcome = serve(volume, &recorded.path, job.volume.is_none());
+            let Some(entry) = serving.report.volumes.get_mut(index) else { continue };
             match outcome {
                 Ok(volume) => {
                     entry.state = VolumeState::Mounted;
-                    entry.mount_path = Some(path.display().to_string());
-                    served.push(Some(volume));
-                    recorded.push(RecordedVolume { name, path });
+                    entry.mount_path = Some(recorded.path.display().to_string());
+                    serving.volumes.push(Some(volume));
+                    mounted.push(recorded);
                 }
                 Err(failure) => entry.state = VolumeState::Unreadable(failure.message),
             }
         }
-        let mut serving = Self { volumes: served, opened: Some(opened), report, record: None, faults_told: 0 };
-        if serving.volumes.is_empty() {
+        if mounted.is_empty() {
             return Err(no_volume(&serving.report));
         }
-        serving.keep_record(job, recorded);
+        serving.write_record(|record| {
+            record.volumes = mounted;
+            record.is_ready = true;
+        })?;
         Ok(serving)
     }
 
-    fn keep_record(&mut self, job: &Job, volumes: Vec<RecordedVolume>) {
-        let record = Record::new(self.report.source.clone(), job.mount_point.clone(), volumes);
-        match crate::sys::state_dir().and_then(|dir| dir.keep(&record)) {
-            Ok(kept) => self.record = Some(kept),
-            Err(error) => {
-                self.report.notices.push(format!(
-                    "this session is not in 'fr-mount status': its record: {}",
-                    block::io_reason(&error)
-                ));
-            }
-        }
+    fn write_record(&mut self, change: impl FnOnce(&mut Record)) -> Result<(), Failure> {
+        let Some(kept) = &mut self.record else { return Ok(()) };
+        kept.update(change).map_err(|error| Failure::internal("cannot write the record of this session", error))
     }
 
     pub(crate) const fn report(&self) -> &Report {
         &self.report
     }
 
-    /// Serves until the lifecycle says that all is over, then takes everything down.
-    pub(crate) fn until_stopped(&mut self, wakes: &Receiver<Wake>) {
-        let mut lifecycle = Lifecycle::new(self.volumes.len());
-        loop {
-            self.tell_faults();
-            let mut events = self.unmounted_from_outside();
-            match wakes.recv_timeout(TICK) {
-                Ok(Wake::Stop) | Err(RecvTimeoutError::Disconnected) => events.push(Event::StopRequested),
-                Ok(_) | Err(RecvTimeoutError::Timeout) => events.push(Event::Tick),
-            }
-            while let Some(event) = events.pop() {
-                let (next, actions) = lifecycle.step(event, Instant::now());
-                lifecycle = next;
-                for action in actions {
-                    match self.carry_out(action) {
-                        Some(event) => events.push(event),
-                        None => return,
-                    }
-                }
-            }
-        }
+    /// How many volumes were mounted.
+    pub(crate) const fn volumes(&self) -> usize {
+        self.volumes.len()
     }
 
-    /// Writes into the record what members of volumes could not give, so that `fr-mount status` tells it.
-    fn tell_faults(&mut self) {
-        let (Some(opened), Some(record)) = (&self.opened, &mut self.record) else { return };
-        let faults = opened.faults();
+    /// Writes into the record how much was read, and what members of volumes could not give, so that `fr-mount status` tells it.
+    pub(crate) fn keep_record(&mut self) {
+        let Some(opened) = &self.opened else { return };
+        let (bytes, faults) = (opened.bytes_read(), opened.faults());
         // Their counts go on and on: what is new is another member.
-        if faults.len() != self.faults_told {
-            self.faults_told = faults.len();
-            if let Err(error) = record.set_notices(faults) {
-                tracing::warn!("the record cannot be written: {}", block::io_reason(&error));
+        let news = (faults.len() != self.faults_told).then_some(faults);
+        self.faults_told = news.as_ref().map_or(self.faults_told, Vec::len);
+        let written = self.write_record(|record| {
+            record.bytes_read = bytes;
+            if let Some(faults) = news {
+                record.notices = faults;
             }
+        });
+        if let Err(failure) = written {
+            tracing::warn!("{failure}");
         }
     }
 
-    fn unmounted_from_outside(&self) -> Vec<Event> {
+    pub(crate) fn unmounted_from_outside(&self) -> Vec<Event> {
         let volumes = self.volumes.iter().enumerate();
         let gone = volumes.filter(|(_, volume)| volume.as_ref().is_some_and(|volume| !volume.mounted.is_mounted()));
         gone.map(|(index, _)| Event::Unmounted(index)).collect()
     }
 
-    /// Does what the lifecycle asks for and says what came of it; `None` when the session is over.
-    fn carry_out(&mut self, action: Action) -> Option<Event> {
-        match action {
-            Action::Unmount(index) => Some(self.unmount(index, false)),
-            Action::ForceUnmount(index) => Some(self.unmount(index, true)),
-            Action::Finish(reason) => {
-                tracing::info!(?reason, "the session ends");
-                self.finish();
-                None
-            }
+    /// Answers nothing any more, on any volume: not what is cached here, and not what the kernel has cached.
+    pub(crate) fn cut(&self) {
+        if let Some(opened) = &self.opened {
+            opened.cut();
+        }
+        for served in self.volumes.iter().flatten() {
+            served.mounted.cut();
         }
     }
 
-    fn unmount(&mut self, index: usize, force: bool) -> Event {
-        let Some(served) = self.volumes.get_mut(index).and_then(Option::as_mut) else { return Event::Unmounted(index) };
-        match served.mounted.unmount(force) {
-            Ok(()) => {
-                self.forget(index);
-                Event::Unmounted(index)
-            }
-            Err(failure) => {
-                tracing::warn!("{failure}");
-                Event::Busy(index)
-            }
+    /// Unmounts a volume, with `force` whoever uses it; says whether it is unmounted.
+    pub(crate) fn unmount(&mut self, index: usize, force: bool) -> bool {
+        let Some(slot) = self.volumes.get_mut(index) else { return true };
+        let Some(served) = slot else { return true };
+        if let Err(failure) = served.mounted.unmount(force) {
+            tracing::warn!("{failure}");
+            return false;
         }
-    }
-
-    fn forget(&mut self, index: usize) {
-        let Some(served) = self.volumes.get_mut(index).and_then(Option::take) else { return };
         remove_made(served.made.as_deref());
+        *slot = None;
+        true
     }
 
-    /// Everything that is left, in reverse order of how it was built.
-    fn finish(&mut self) {
+    /// Takes down everything that is left, in reverse order of how it was built.
+    pub(crate) fn finish(&mut self) {
+        let mut is_clean = true;
         for index in (0..self.volumes.len()).rev() {
-            if let Some(served) = self.volumes.get_mut(index).and_then(Option::as_mut) {
-                // Already unmounted from outside, or the session fails while it is built.
-                let _ = served.mounted.unmount(true);
-            }
-            self.forget(index);
+            // Already unmounted, or the session fails while it is built, or something is mounted over it.
+            is_clean &= self.unmount(index, true);
         }
+        self.volumes.clear();
         if let Some(opened) = self.opened.take() {
             opened.close();
         }
-        self.record = None;
+        match self.record.take() {
+            Some(record) if !is_clean => record.give_up(),
+            record => drop(record),
+        }
     }
 }
 

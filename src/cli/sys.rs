@@ -3,7 +3,13 @@
 #[cfg(target_os = "linux")]
 mod linux;
 #[cfg(target_os = "linux")]
+mod systemd;
+#[cfg(target_os = "linux")]
+pub use linux::guard_memory;
+#[cfg(target_os = "linux")]
 pub(crate) use linux::{
-    MountedVolume, ask_to_stop, check_mount_point, detach, holders, no_core_dumps, open_descriptor, os_release,
+    MountedVolume, ask_to_stop, check_mount_point, detach, holders, mount_points, now, open_descriptor, os_release,
     others_can_read, remove_dead_mount, state_dir, watch_signals, watch_starter,
 };
+#[cfg(target_os = "linux")]
+pub(crate) use systemd::Supervisor;

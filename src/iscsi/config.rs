@@ -52,6 +52,9 @@ pub struct SessionConfig {
     pub login_timeout: Duration,
     /// How long a lost connection is tried to be restored before reads fail.
     pub reconnect_timeout: Duration,
+    /// The login is a grant's, which can be revoked: when the target does not accept it any more, the session is over at once.
+    /// Otherwise that may be a target that was started anew and gets the reconnect time-out to become what it was.
+    pub revocable: bool,
     /// After how long a silence the target is asked whether it is still there; it has as long again to answer.
     pub keepalive: Duration,
     /// How long a single command may be without an answer while others are answered.
@@ -70,6 +73,7 @@ impl SessionConfig {
             digests: DigestPolicy::Prefer,
             login_timeout: Duration::from_secs(30),
             reconnect_timeout: Duration::from_secs(120),
+            revocable: false,
             keepalive: Duration::from_secs(10),
             command_timeout: Duration::from_secs(60),
         }

@@ -12,7 +12,7 @@ use crate::{Error, ErrorKind};
 use serve::{Ending, Serving};
 use std::collections::VecDeque;
 use tokio::sync::mpsc::UnboundedReceiver;
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
@@ -34,11 +34,18 @@ pub(crate) struct Driver {
     give_up_at: Option<Instant>,
     /// Connections in a row on which nothing was answered.
     fruitless: u32,
+    /// Where it is told why the session is over, if it ends without being logged out.
+    over: watch::Sender<Option<Error>>,
 }
 
 impl Driver {
-    pub(crate) const fn new(connector: Connector, requests: UnboundedReceiver<Request>) -> Self {
-        Self { connector, requests, watched: Vec::new(), held: VecDeque::new(), give_up_at: None, fruitless: 0 }
+    pub(crate) fn new(
+        connector: Connector,
+        requests: UnboundedReceiver<Request>,
+        over: watch::Sender<Option<Error>>,
+    ) -> Self {
+        let (watched, held) = (Vec::new(), VecDeque::new());
+        Self { connector, requests, watched, held, give_up_at: None, fruitless: 0, over }
     }
 
     /// Serves the session, from its first connection on to its end.

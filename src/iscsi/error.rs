@@ -15,8 +15,10 @@ pub enum ErrorKind {
     TargetNotProven,
     /// The target was to prove itself and does not.
     NotMutual,
-    /// There is no such target, or it was removed.
+    /// There is no such target.
     TargetNotFound,
+    /// The target was removed, or refuses a login that it accepted before: whoever owns it withdrew the access.
+    Revoked,
     /// The target cannot serve now.
     Unavailable,
     /// The target broke the protocol.
@@ -74,10 +76,17 @@ impl Error {
             | ErrorKind::TargetNotProven
             | ErrorKind::NotMutual
             | ErrorKind::TargetNotFound
+            | ErrorKind::Revoked
             | ErrorKind::Scsi
             | ErrorKind::Changed
             | ErrorKind::Closed => false,
         }
+    }
+
+    /// Whether the target, which let us in before, does not do so any more. It may be because it was started anew and does not know
+    /// everything yet, or because the access was withdrawn.
+    pub(crate) const fn is_refusal(&self) -> bool {
+        matches!(self.kind, ErrorKind::LoginRefused | ErrorKind::SecretRefused | ErrorKind::TargetNotFound)
     }
 
     /// The connection failed while it was in use.

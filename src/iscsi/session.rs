@@ -8,6 +8,7 @@ use crate::lun::{Lun, inspect};
 use crate::scsi::{Command, LunList};
 use crate::{Error, LunNumber, SessionConfig};
 use std::sync::Arc;
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tunnel::Dial;
 
@@ -15,6 +16,7 @@ use tunnel::Dial;
 #[derive(Clone)]
 pub struct Session {
     handle: Handle,
+    over: watch::Receiver<Option<Error>>,
 }
 
 /// The disks of a target.
@@ -41,8 +43,9 @@ impl Session {
         let digests = connected.logged_in.parameters.digests;
         tracing::info!("logged in to {target}; header digest {}, data digest {}", digests.header, digests.data);
         let (handle, requests) = Handle::new();
-        tokio::spawn(Driver::new(connector, requests).run(connected));
-        Ok(Self { handle })
+        let (tell_over, over) = watch::channel(None);
+        tokio::spawn(Driver::new(connector, requests, tell_over).run(connected));
+        Ok(Self { handle, over })
     }
 
     /// Opens every disk of the target. Logical units that are no disks are left out.
@@ -84,6 +87,15 @@ impl Session {
         }
         list.luns.retain(|lun| !lun.is_well_known());
         Ok(list.luns)
+    }
+
+    /// Waits until nothing can ever be read again, whether or not somebody reads, and gives why: the target withdrew the access
+    /// ([`crate::ErrorKind::Revoked`]), another disk is in its place, or another server. `None` when the session is logged out.
+    /// A target that cannot be reached does not end a session.
+    pub fn over(&self) -> impl Future<Output = Option<Error>> + Send + use<> {
+        let mut over = self.over.clone();
+        // An error means that the driver has ended.
+        async move { over.wait_for(Option::is_some).await.ok()?.clone() }
     }
 
     /// Logs out. Reads that are not answered yet, and all later ones, end with [`crate::ErrorKind::Closed`].

@@ -137,6 +137,7 @@ impl Audit {
     pub(crate) fn open(log: &AuditLog) -> Result<Self, Error> {
         let place = match log {
             AuditLog::Stdout => Place::Stdout,
+            AuditLog::Stderr => Place::Stderr,
             AuditLog::File(path) => Place::file(path.clone()).map_err(|error| {
                 let reason = block::io_reason(&error);
                 Error::invalid(format!("the audit log '{}' cannot be written: {reason}", path.display()))
@@ -156,7 +157,8 @@ impl Audit {
     /// # Errors
     /// When it cannot be written; then what it is about must not happen.
     pub(crate) async fn record(&self, line: Line) -> Result<(), Error> {
-        let failed = |why: &str| Error::unavailable(format!("the audit log cannot be written, so nothing is done: {why}"));
+        let failed =
+            |why: &str| Error::unavailable(format!("the audit log cannot be written, so nothing is done: {why}"));
         let (written, done) = oneshot::channel();
         match self.orders.try_send(Order::Write(Box::new(line), Some(written))) {
             Ok(()) => match done.await {
@@ -190,7 +192,8 @@ fn write_all(orders: &Receiver<Order>, mut place: Place, lost: &AtomicU64) {
     while let Ok(order) = orders.recv() {
         let missing = lost.swap(0, Ordering::Relaxed);
         if missing > 0 {
-            let line = Line::new(Event::LinesLost).reason(&format!("{missing} lines came faster than they were written"));
+            let line =
+                Line::new(Event::LinesLost).reason(&format!("{missing} lines came faster than they were written"));
             report(place.write(&line));
         }
         match order {
@@ -212,6 +215,7 @@ fn report(written: std::io::Result<()>) {
 
 enum Place {
     Stdout,
+    Stderr,
     File { path: PathBuf, file: File },
 }
 
@@ -230,6 +234,7 @@ impl Place {
                 out.write_all(&text)?;
                 out.flush()
             }
+            Self::Stderr => std::io::stderr().lock().write_all(&text),
             // One write for a line: several processes may share a file that is only ever appended to.
             Self::File { file, .. } => {
                 file.write_all(&text)?;

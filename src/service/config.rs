@@ -99,6 +99,8 @@ pub(crate) enum Trust {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum AuditLog {
     Stdout,
+    /// For commands whose result is on standard output.
+    Stderr,
     File(PathBuf),
 }
 
@@ -191,7 +193,8 @@ fn roles(file: &File) -> Result<Roles, Error> {
     let mut roles = Roles::new();
     for (name, written) in &file.roles {
         let pattern = |text: &String| {
-            VmPattern::new(text).ok_or_else(|| Error::invalid(format!("role '{name}': '{text}' matches no name of a VM")))
+            VmPattern::new(text)
+                .ok_or_else(|| Error::invalid(format!("role '{name}': '{text}' matches no name of a VM")))
         };
         let vms = written.vms.iter().map(pattern).collect::<Result<_, _>>()?;
         let role = Role { name: name.clone(), vms, revoke_others: written.revoke_others, see_all: written.see_all };
@@ -271,9 +274,8 @@ fn vault(file: &File, directory: &Path) -> Result<VaultConfig, Error> {
 
 fn iscsi(file: &File) -> Result<IscsiConfig, Error> {
     let iscsi = &file.iscsi;
-    let portal = |text: &String| {
-        text.parse::<Address>().map_err(|error| Error::invalid(format!("iscsi.portals: {error}")))
-    };
+    let portal =
+        |text: &String| text.parse::<Address>().map_err(|error| Error::invalid(format!("iscsi.portals: {error}")));
     let portals: Vec<Address> = iscsi.portals.iter().map(portal).collect::<Result<_, _>>()?;
     if portals.is_empty() {
         return Err(Error::invalid("iscsi.portals: name at least one HOST:PORT where clients find the service"));

@@ -13,11 +13,10 @@ pub mod launcher;
 mod problem;
 mod request;
 mod routes;
-mod seam;
 mod server;
-mod times;
 #[cfg(test)]
 mod tests;
+mod times;
 
 pub use connections::Limits;
 pub use server::{Listener, serve};

@@ -136,7 +136,9 @@ mod tests {
         let id = GrantId::random().unwrap();
         assert_eq!(id.to_string().parse::<GrantId>().unwrap(), id);
         assert_ne!(id, GrantId::random().unwrap());
-        assert!(id.to_string().to_uppercase().parse::<GrantId>().is_err() || !id.as_str().contains(char::is_alphabetic));
+        assert!(
+            id.to_string().to_uppercase().parse::<GrantId>().is_err() || !id.as_str().contains(char::is_alphabetic)
+        );
         assert!("0".parse::<GrantId>().is_err());
     }
 }

@@ -36,7 +36,8 @@ impl Points {
     /// The points of a VM, newest first. One whose manifest is damaged is left out, and told in the log.
     pub(crate) async fn of(&self, vm: &VmName) -> Result<Vec<PointSummary>, Error> {
         let places = self.vault.points(Some(vm)).await?;
-        let found = futures_util::stream::iter(places).map(|place| self.summary(place)).buffer_unordered(READS_IN_FLIGHT);
+        let found =
+            futures_util::stream::iter(places).map(|place| self.summary(place)).buffer_unordered(READS_IN_FLIGHT);
         let found: Vec<Option<PointSummary>> = found.try_collect().await?;
         let mut found: Vec<_> = found.into_iter().flatten().collect();
         found.sort_by(|a, b| b.taken_at.cmp(&a.taken_at).then_with(|| b.point.cmp(&a.point)));

@@ -139,7 +139,8 @@ impl Service {
     /// # Errors
     /// [`ErrorKind::NotFound`] when there is no such point, or this user may not read it.
     pub async fn point(&self, user: &User, vm: &VmName, point: &PointId) -> Result<Arc<Manifest>, Error> {
-        let none = || Error::not_found(format!("there is no recovery point '{point}' of a VM '{vm}' that you may read"));
+        let none =
+            || Error::not_found(format!("there is no recovery point '{point}' of a VM '{vm}' that you may read"));
         if !user.may_restore(vm) {
             return Err(none());
         }
@@ -233,9 +234,7 @@ impl Service {
     pub async fn grants(&self, user: &User) -> Result<Vec<GrantStatus>, Error> {
         let mut known = self.ledger.all().await?;
         let now = UnixTime::now();
-        known.retain(|known| {
-            user.may_see(&known.grant) && known.grant.expires_at.after(SHOWN_AFTER_END) >= now
-        });
+        known.retain(|known| user.may_see(&known.grant) && known.grant.expires_at.after(SHOWN_AFTER_END) >= now);
         let mut usage = self.usage.all().await?;
         let own = self.exports.usage();
         let revoked = self.ledger.revoked_ids().await?;

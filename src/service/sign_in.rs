@@ -66,7 +66,12 @@ impl SignIn {
         match &self.provider {
             Some(provider) if oidc::looks_like_token(token) => {
                 let claimed = provider.verify(token).await?;
-                Ok(User::new(format!("{OIDC_PREFIX}{}", claimed.name), claimed.roles, String::new(), Some(claimed.until)))
+                Ok(User::new(
+                    format!("{OIDC_PREFIX}{}", claimed.name),
+                    claimed.roles,
+                    String::new(),
+                    Some(claimed.until),
+                ))
             }
             _ => Err(Error::not_signed_in("nobody is known by this token")),
         }

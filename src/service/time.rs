@@ -92,6 +92,9 @@ mod tests {
     #[test]
     fn no_number_is_too_large_to_be_shown() {
         assert_eq!(UnixTime::from_seconds(u64::MAX).to_string(), "9999-12-31T23:59:59Z");
-        assert_eq!(serde_json::from_str::<UnixTime>("18446744073709551615").unwrap().to_string(), "9999-12-31T23:59:59Z");
+        assert_eq!(
+            serde_json::from_str::<UnixTime>("18446744073709551615").unwrap().to_string(),
+            "9999-12-31T23:59:59Z"
+        );
     }
 }

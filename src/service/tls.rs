@@ -91,6 +91,7 @@ fn read(config: &TlsConfig) -> Result<CertifiedKey, Error> {
 }
 
 fn text(path: &Path) -> Result<String, Error> {
-    let unreadable = |error| Error::invalid(format!("'{}' cannot be read: {}", path.display(), block::io_reason(&error)));
+    let unreadable =
+        |error| Error::invalid(format!("'{}' cannot be read: {}", path.display(), block::io_reason(&error)));
     std::fs::read_to_string(path).map_err(unreadable)
 }

@@ -42,7 +42,8 @@ impl User {
 
     /// Whoever runs the program on the vault itself: no role limits somebody who has the service's key.
     pub(crate) fn administrator(name: String) -> Self {
-        let all = Role { name: "administrator".to_owned(), vms: vec![VmPattern::all()], revoke_others: true, see_all: true };
+        let all =
+            Role { name: "administrator".to_owned(), vms: vec![VmPattern::all()], revoke_others: true, see_all: true };
         Self { name, roles: vec![Arc::new(all)], proof: String::new(), until: None }
     }
 
@@ -133,7 +134,9 @@ mod tests {
 
     #[test]
     fn a_star_stands_for_any_characters_and_all_else_for_itself() {
-        for (pattern, name) in [("*", "web"), ("web-*", "web-"), ("web-*", "web-1"), ("*-db", "x-db"), ("a*b*c", "aXbbYc")] {
+        for (pattern, name) in
+            [("*", "web"), ("web-*", "web-"), ("web-*", "web-1"), ("*-db", "x-db"), ("a*b*c", "aXbbYc")]
+        {
             assert!(matches(pattern, name), "{pattern} {name}");
         }
         for (pattern, name) in [("web-*", "web"), ("*-db", "x-db2"), ("web", "web-1"), ("a*b", "b"), ("ab*ba", "aba")] {

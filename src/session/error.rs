@@ -25,6 +25,8 @@ pub enum ErrorKind {
     WrongPassword,
     /// The access that was given to the recovery point has ended, or was withdrawn.
     NotValid,
+    /// The access to the recovery point was withdrawn, or its target removed.
+    Revoked,
     /// There is no such target, or it has no disk.
     NoTarget,
     /// The target broke the protocol, or its disks cannot be read.
@@ -69,6 +71,7 @@ pub(crate) fn from_iscsi(error: &iscsi::Error) -> Error {
         Iscsi::SecretRefused => ErrorKind::SecretRefused,
         Iscsi::TargetNotProven => ErrorKind::TargetNotProven,
         Iscsi::NotMutual => ErrorKind::NotMutual,
+        Iscsi::Revoked => ErrorKind::Revoked,
         Iscsi::TargetNotFound => ErrorKind::NoTarget,
         Iscsi::Unavailable | Iscsi::Disconnected | Iscsi::TimedOut | Iscsi::Closed => ErrorKind::Connect,
         Iscsi::Protocol | Iscsi::Scsi | Iscsi::Changed => ErrorKind::Protocol,
@@ -89,6 +92,7 @@ pub(crate) const fn read_error_kind(error: &iscsi::Error) -> ReadErrorKind {
         | Iscsi::SecretRefused
         | Iscsi::TargetNotProven
         | Iscsi::NotMutual
+        | Iscsi::Revoked
         | Iscsi::TargetNotFound
         | Iscsi::Unavailable
         | Iscsi::Disconnected => ReadErrorKind::Disconnected,

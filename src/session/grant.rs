@@ -38,7 +38,7 @@ pub(crate) fn azure(script: &AzureScript, error: &iscsi::Error) -> Error {
                 plain.message
             ),
         ),
-        Iscsi::LoginRefused | Iscsi::TargetNotFound => Error::new(
+        Iscsi::LoginRefused | Iscsi::TargetNotFound | Iscsi::Revoked => Error::new(
             ErrorKind::NotValid,
             format!(
                 "Azure does not let this script in: either it is not valid any more, because the disks were unmounted in the \
@@ -118,7 +118,7 @@ pub(crate) fn not_ready(waited: Duration) -> Error {
 /// sealed together with its target.
 const fn is_withdrawn(error: &iscsi::Error) -> bool {
     use iscsi::ErrorKind as Iscsi;
-    matches!(error.kind, Iscsi::TargetNotFound | Iscsi::LoginRefused | Iscsi::SecretRefused)
+    matches!(error.kind, Iscsi::TargetNotFound | Iscsi::LoginRefused | Iscsi::SecretRefused | Iscsi::Revoked)
 }
 
 /// When the script's target was named, if that is so long ago that it matters.

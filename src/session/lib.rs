@@ -14,6 +14,7 @@ mod error;
 mod grant;
 mod inspect;
 mod lifecycle;
+mod lifetime;
 mod lun_disk;
 mod names;
 mod open;
@@ -21,6 +22,7 @@ mod reading;
 mod record;
 mod report;
 mod source;
+mod state_dir;
 mod sys;
 mod targets;
 mod tree;
@@ -29,12 +31,14 @@ pub use companion::{Companion, Position, Role};
 pub use error::{Error, ErrorKind};
 pub use inspect::inspect;
 pub use lifecycle::{Action, EndReason, Event, Lifecycle};
+pub use lifetime::{LIFETIME_MAX, Left, Lifetime, Now};
 pub use ntfs::{HostNames, SecurityOptions, UserMapping};
 pub use open::{OpenOptions, OpenVolume, Opened, Progress, open};
 pub use reading::{ReadingOptions, WindowsOptions};
-pub use record::{Kept, Record, RecordedVolume, StateDir};
+pub use record::{Kept, Record, RecordedVolume};
 pub use report::{
     DiskReport, FileSystemReport, GroupReport, MemberReport, PartReport, PartitionReport, Report, VolumeReport,
     VolumeState,
 };
+pub use state_dir::{Held, Session, StateDir};
 pub use volume::printable;

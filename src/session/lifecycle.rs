@@ -1,15 +1,26 @@
 //! When a session ends, and in which order it is taken down: a pure step function of (state, event, now), so that
 //! hours can be tested in a millisecond.
 
-use std::time::{Duration, Instant};
+use crate::{Left, Lifetime, Now};
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
 
 /// Why a session ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum EndReason {
     /// The user asked for it: `fr-mount unmount`, SIGTERM, SIGINT.
     Asked,
     /// Every volume was unmounted from outside.
     AllUnmounted,
+    /// The grant that the recovery point is read with has ended.
+    Expired,
+    /// The session's own time is over.
+    LifetimeOver,
+    /// Whoever serves the recovery point has withdrawn the access to it.
+    Revoked,
+    /// The recovery point cannot be read any more and never will be: another disk is in its place, or another server.
+    SourceLost,
 }
 
 /// Something that happened.
@@ -21,6 +32,12 @@ pub enum Event {
     Unmounted(usize),
     /// Volume number `0` could not be unmounted because it is in use.
     Busy(usize),
+    /// Volume number `0` could not be unmounted by force either: something of somebody else's is mounted over it.
+    Stuck(usize),
+    /// The access to the recovery point was withdrawn.
+    Revoked,
+    /// The recovery point is gone for good. A target that cannot be reached is not: it may come back.
+    SourceLost,
     /// Time went by.
     Tick,
 }
@@ -28,9 +45,13 @@ pub enum Event {
 /// Something that the caller has to do now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
+    /// Tell the user that the session ends soon.
+    Warn(Left),
+    /// Answer nothing any more, on no volume, and take from the kernel what it has cached.
+    Cut,
     /// Unmount this volume; say [`Event::Busy`] when it is in use.
     Unmount(usize),
-    /// Unmount this volume whoever uses it.
+    /// Unmount this volume whoever uses it; say [`Event::Stuck`] when that is not possible.
     ForceUnmount(usize),
     /// Everything is unmounted: log out of the source, remove directories and the record, and end.
     Finish(EndReason),
@@ -39,56 +60,116 @@ pub enum Action {
 /// How long a stop waits for those who use a volume before it takes the volume from them.
 const GRACE: Duration = Duration::from_secs(2);
 
+/// How far the clocks of a service and of this machine may be apart: a service that withdraws a grant so shortly before its end does it
+/// because of that.
+const CLOCKS_APART: Duration = Duration::from_secs(5);
+
 /// A mounted session.
 #[derive(Clone, Debug)]
 pub struct Lifecycle {
     mounted: Vec<bool>,
     phase: Phase,
+    lifetime: Lifetime,
+    /// How long before the end the user is still to be warned, longest first.
+    warnings: Vec<Duration>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
     Serving,
-    Stopping { force_at: Instant },
+    /// Asked to end; those who use volumes have until then.
+    Stopping {
+        force_at: Duration,
+    },
+    /// Nothing is answered any more.
+    Cut(EndReason),
     Ended,
 }
 
 impl Lifecycle {
-    /// A session with volumes 0 to `volumes - 1` mounted.
+    /// A session with volumes 0 to `volumes - 1` mounted, that `began` with this lifetime.
     #[must_use]
-    pub fn new(volumes: usize) -> Self {
-        Self { mounted: vec![true; volumes], phase: Phase::Serving }
+    pub fn new(volumes: usize, lifetime: Lifetime, began: Now) -> Self {
+        let warnings = lifetime.warnings(began);
+        Self { mounted: vec![true; volumes], phase: Phase::Serving, lifetime, warnings }
+    }
+
+    /// What is left of its lifetime.
+    #[must_use]
+    pub fn left(&self, now: Now) -> Left {
+        self.lifetime.left(now)
     }
 
     /// Takes in what happened and says what to do. Actions are in the order in which they are to be done: volumes in
     /// reverse order of mounting, [`Action::Finish`] last and once.
     #[must_use]
-    pub fn step(mut self, event: Event, now: Instant) -> (Self, Vec<Action>) {
+    pub fn step(mut self, event: Event, now: Now) -> (Self, Vec<Action>) {
         let mut actions = Vec::new();
-        match (event, self.phase) {
-            (_, Phase::Ended) => return (self, actions),
-            (Event::Unmounted(volume), _) => self.forget(volume),
-            (Event::StopRequested, Phase::Serving) => {
-                let force_at = now.checked_add(GRACE).unwrap_or(now);
-                self.phase = Phase::Stopping { force_at };
-                actions.extend(self.still_mounted().map(Action::Unmount));
-            }
-            // Asked again: whoever asks twice does not want to wait.
-            (Event::StopRequested, Phase::Stopping { .. }) => {
-                actions.extend(self.still_mounted().map(Action::ForceUnmount));
-            }
-            (Event::Tick | Event::Busy(_), Phase::Stopping { force_at }) if now >= force_at => {
-                actions.extend(self.still_mounted().map(Action::ForceUnmount));
-            }
-            (Event::Tick, Phase::Stopping { .. }) => actions.extend(self.still_mounted().map(Action::Unmount)),
-            (Event::Tick | Event::Busy(_), _) => {}
+        if self.phase == Phase::Ended {
+            return (self, actions);
+        }
+        if let Event::Unmounted(volume) | Event::Stuck(volume) = event {
+            self.forget(volume);
+        }
+        match self.phase {
+            Phase::Serving => self.serving(event, now, &mut actions),
+            Phase::Stopping { force_at } => self.stopping(event, force_at, now, &mut actions),
+            Phase::Cut(_) | Phase::Ended => {}
         }
         if self.still_mounted().next().is_none() {
-            let reason = if self.phase == Phase::Serving { EndReason::AllUnmounted } else { EndReason::Asked };
+            let reason = match self.phase {
+                Phase::Serving | Phase::Ended => EndReason::AllUnmounted,
+                Phase::Stopping { .. } => EndReason::Asked,
+                Phase::Cut(reason) => reason,
+            };
             self.phase = Phase::Ended;
             actions.push(Action::Finish(reason));
         }
         (self, actions)
+    }
+
+    fn serving(&mut self, event: Event, now: Now, actions: &mut Vec<Action>) {
+        let left = self.left(now);
+        match event {
+            _ if left.time.is_zero() => self.cut(left.reason, actions),
+            Event::Revoked => {
+                let expires = self.lifetime.grant_left(now).is_some_and(|left| left <= CLOCKS_APART);
+                self.cut(if expires { EndReason::Expired } else { EndReason::Revoked }, actions);
+            }
+            Event::SourceLost => self.cut(EndReason::SourceLost, actions),
+            Event::StopRequested => {
+                self.phase = Phase::Stopping { force_at: now.since_boot.saturating_add(GRACE) };
+                actions.extend(self.still_mounted().map(Action::Unmount));
+            }
+            Event::Tick | Event::Unmounted(_) | Event::Busy(_) | Event::Stuck(_) => self.warn(left, actions),
+        }
+    }
+
+    /// However many warnings are due, because the machine slept or the calendar was set: one is enough.
+    fn warn(&mut self, left: Left, actions: &mut Vec<Action>) {
+        let before = self.warnings.len();
+        self.warnings.retain(|mark| *mark < left.time);
+        if self.warnings.len() < before {
+            actions.push(Action::Warn(left));
+        }
+    }
+
+    fn stopping(&mut self, event: Event, force_at: Duration, now: Now, actions: &mut Vec<Action>) {
+        let is_over = now.since_boot >= force_at || self.left(now).time.is_zero();
+        match event {
+            // Asked again: whoever asks twice does not want to wait.
+            Event::StopRequested | Event::Revoked | Event::SourceLost => self.cut(EndReason::Asked, actions),
+            Event::Tick | Event::Busy(_) if is_over => self.cut(EndReason::Asked, actions),
+            Event::Tick => actions.extend(self.still_mounted().map(Action::Unmount)),
+            Event::Unmounted(_) | Event::Busy(_) | Event::Stuck(_) => {}
+        }
+    }
+
+    /// Takes every volume from whoever uses it.
+    fn cut(&mut self, reason: EndReason, actions: &mut Vec<Action>) {
+        self.phase = Phase::Cut(reason);
+        actions.push(Action::Cut);
+        actions.extend(self.still_mounted().map(Action::ForceUnmount));
     }
 
     fn forget(&mut self, volume: usize) {
@@ -104,52 +185,4 @@ impl Lifecycle {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_stop_unmounts_in_reverse_and_then_finishes_once() {
-        let now = Instant::now();
-        let (session, actions) = Lifecycle::new(2).step(Event::StopRequested, now);
-        assert_eq!(actions, [Action::Unmount(1), Action::Unmount(0)]);
-        let (session, actions) = session.step(Event::Unmounted(1), now);
-        assert_eq!(actions, []);
-        let (session, actions) = session.step(Event::Unmounted(0), now);
-        assert_eq!(actions, [Action::Finish(EndReason::Asked)]);
-        assert_eq!(session.step(Event::Tick, now).1, []);
-    }
-
-    #[test]
-    fn a_busy_volume_is_tried_again_and_taken_after_the_grace_time() {
-        let now = Instant::now();
-        let (session, _) = Lifecycle::new(1).step(Event::StopRequested, now);
-        let (session, actions) = session.step(Event::Busy(0), now);
-        assert_eq!(actions, []);
-        let (session, actions) = session.step(Event::Tick, now + GRACE / 2);
-        assert_eq!(actions, [Action::Unmount(0)]);
-        let (session, actions) = session.step(Event::Tick, now + GRACE);
-        assert_eq!(actions, [Action::ForceUnmount(0)]);
-        assert_eq!(session.step(Event::Unmounted(0), now).1, [Action::Finish(EndReason::Asked)]);
-    }
-
-    #[test]
-    fn asking_twice_does_not_wait() {
-        let now = Instant::now();
-        let (session, _) = Lifecycle::new(1).step(Event::StopRequested, now);
-        assert_eq!(session.step(Event::StopRequested, now).1, [Action::ForceUnmount(0)]);
-    }
-
-    #[test]
-    fn the_session_ends_when_the_last_volume_is_unmounted_from_outside() {
-        let now = Instant::now();
-        let (session, actions) = Lifecycle::new(2).step(Event::Unmounted(0), now);
-        assert_eq!(actions, []);
-        assert_eq!(session.step(Event::Unmounted(1), now).1, [Action::Finish(EndReason::AllUnmounted)]);
-    }
-
-    #[test]
-    fn time_alone_ends_nothing() {
-        let now = Instant::now();
-        assert_eq!(Lifecycle::new(1).step(Event::Tick, now + Duration::from_secs(86_400)).1, []);
-    }
-}
+mod tests;

@@ -52,6 +52,7 @@ pub struct Opened {
     volumes: Vec<OpenVolume>,
     source: Source,
     faults: Arc<Faults>,
+    cache: Arc<Cache>,
 }
 
 impl Opened {
@@ -73,8 +74,26 @@ impl Opened {
         tree::faults(&self.faults)
     }
 
+    /// How many bytes were read from the disks so far.
+    #[must_use]
+    pub fn bytes_read(&self) -> u64 {
+        self.cache.bytes_read()
+    }
+
+    /// Has `tell` called when nothing can be read any more and never will be, whether or not somebody reads: with
+    /// [`ErrorKind::Revoked`] when the access was withdrawn. A source that cannot be reached is not over.
+    pub fn when_over(&self, tell: impl Fn(Error) + Send + Sync + 'static) {
+        self.source.when_over(Arc::new(tell));
+    }
+
+    /// Whatever is read from now on is an error, of what is cached too.
+    pub fn cut(&self) {
+        self.cache.close();
+    }
+
     /// Ends the connection. Whatever is read from now on is an error.
     pub fn close(self) {
+        self.cut();
         drop(self.volumes);
         self.source.close();
     }
@@ -88,8 +107,8 @@ pub fn open(point: &RecoveryPoint, options: OpenOptions, progress: Progress<'_>)
     let (cache, reading) = (options.cache, options.reading.clone());
     let (source, disks, notices) = Source::open(point, options, progress)?;
     let report = Report { source: point.to_string(), notices, ..Report::default() };
-    let Examined { report, volumes, faults } = examine(report, disks, cache, &reading, progress)?;
-    Ok(Opened { report, volumes, source, faults })
+    let Examined { report, volumes, faults, cache } = examine(report, disks, cache, &reading, progress)?;
+    Ok(Opened { report, volumes, source, faults, cache })
 }
 
 /// What was found on disks.
@@ -97,6 +116,7 @@ pub(crate) struct Examined {
     pub(crate) report: Report,
     volumes: Vec<OpenVolume>,
     faults: Arc<Faults>,
+    cache: Arc<Cache>,
 }
 
 /// Finds partitions and file systems on disks; `report` holds what is known before.
@@ -121,7 +141,7 @@ pub(crate) fn examine(
     report.parts = found.nodes.iter().filter_map(tree::part).collect();
     let volumes = read_volumes(&found, reading, &mut report, progress);
     report.notices.extend(tree::faults(&found.faults));
-    Ok(Examined { report, volumes, faults: found.faults })
+    Ok(Examined { report, volumes, faults: found.faults, cache })
 }
 
 /// A disk behind the cache.

@@ -1,7 +1,7 @@
 //! Where disks come from: the LUNs of iSCSI targets, or image files. What they have in common is a list of disks and
 //! an end.
 
-use crate::error::from_image;
+use crate::error::{from_image, from_iscsi};
 use crate::open::Progress;
 use crate::targets::{Found, Targets, Wanted};
 use crate::{Error, ErrorKind, OpenOptions};
@@ -53,6 +53,19 @@ impl Source {
                 let wanted = Wanted::Azure(script);
                 targets(&Targets { point, portals: vec![script.portal.clone()], wanted }, options, progress)
             }
+        }
+    }
+
+    /// Has `tell` called for every target that is over for good; image files are not.
+    pub(crate) fn when_over(&self, tell: Arc<dyn Fn(Error) + Send + Sync>) {
+        let Self::Iscsi { runtime, sessions } = self else { return };
+        for session in sessions {
+            let (over, tell) = (session.over(), Arc::clone(&tell));
+            runtime.spawn(async move {
+                if let Some(error) = over.await {
+                    tell(from_iscsi(&error));
+                }
+            });
         }
     }
 

@@ -71,7 +71,7 @@ const LAYERS: &[Layer] = &[
         name: "fr-mount",
         imports: &["fr-cli", "fr-service"],
         // The integration tests serve disks of their own, and look for what is sealed in a bundle where it must not be.
-        tests_import: &["fr-block", "fr-iscsi", "fr-bundle", "fr-target"],
+        tests_import: &["fr-block", "fr-iscsi", "fr-bundle", "fr-target", "fr-tunnel"],
     },
 ];
 

@@ -1,7 +1,7 @@
 //! How mounts end, with others around: copies of the mount, strangers' mounts, readers that stay.
 
 use super::Mounted;
-use super::memory::content;
+use super::memory::{MANY_COUNT, content};
 use crate::{ErrorKind, How};
 use rustix::mount::{MountFlags, UnmountFlags};
 use std::fs::{self, File};
@@ -46,6 +46,27 @@ fn what_was_read_before_cannot_be_read_after_a_forced_end() {
     assert_eq!(buffer, content());
     mounted.mount.unmount(How::Force).unwrap();
     assert!(file.read_at(&mut buffer, 0).is_err(), "the kernel still gives what it has cached");
+}
+
+#[test]
+fn after_a_cut_nothing_is_read_of_what_the_kernel_has_cached_of_files_and_directories() {
+    let Some(mut mounted) = Mounted::new() else { return };
+    let file = File::open(mounted.path("file")).unwrap();
+    let directory = File::open(mounted.path("many")).unwrap();
+    let list = || {
+        let mut names = rustix::fs::Dir::read_from(&directory)?;
+        names.rewind();
+        { names }.try_fold(0, |count, entry| entry.map(|_| count + 1))
+    };
+    let mut buffer = vec![0; content().len()];
+    file.read_exact_at(&mut buffer, 0).unwrap();
+    assert_eq!((list(), list()), (Ok(MANY_COUNT + 2), Ok(MANY_COUNT + 2)));
+    mounted.mount.cut();
+    assert!(file.read_at(&mut buffer, 0).is_err(), "the kernel still gives what it has cached of the file");
+    assert!(list().is_err(), "the kernel still gives what it has cached of the directory");
+    assert!(mounted.mount.is_listed().unwrap());
+    mounted.mount.unmount(How::Force).unwrap();
+    assert!(!mounted.mount.is_listed().unwrap());
 }
 
 #[test]

@@ -257,3 +257,29 @@ fn disks_of_one_cache_are_kept_apart() {
     b.read_exact_at(0, &mut from_b).unwrap();
     assert_eq!((from_a, from_b), ([1; 4], [2; 4]));
 }
+
+#[test]
+fn after_the_end_nothing_is_read_of_what_is_kept_either_and_who_waits_is_woken() {
+    let disk = ManualDisk::new(64);
+    let cache = Cache::new(config(16));
+    let data = Arc::new(cache.attach(Arc::clone(&disk) as _));
+    let read = |offset| {
+        let data = Arc::clone(&data);
+        std::thread::spawn(move || data.read_exact_at(offset, &mut [0; 10]))
+    };
+    let kept = read(0);
+    until(|| disk.waiting() == 1);
+    disk.answer(ones);
+    kept.join().unwrap().unwrap();
+    assert_eq!((cache.bytes_used(), cache.bytes_read()), (4096, 4096));
+    let waiting = read(8192);
+    until(|| disk.waiting() == 1);
+    cache.close();
+    assert_eq!(waiting.join().unwrap().unwrap_err().kind, ReadErrorKind::Closed);
+    disk.answer(ones);
+    for offset in [0, 8192, 16384] {
+        assert_eq!(read(offset).join().unwrap().unwrap_err().kind, ReadErrorKind::Closed, "{offset}");
+    }
+    data.will_need(&[0..4096]);
+    assert_eq!((cache.bytes_used(), disk.waiting()), (0, 0));
+}

@@ -4,13 +4,14 @@ use crate::daemon::Wake;
 use crate::exit::{Failure, FailureKind};
 use fuse::{How, Mount, MountOptions};
 use rustix::process::{Pid, PidfdFlags, Signal};
-use session::StateDir;
+use session::{Now, Session, StateDir};
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
+use std::time::{Duration, SystemTime};
 use tokio::signal::unix::{SignalKind, signal};
 use vfs::FileSystem;
 
@@ -22,6 +23,11 @@ impl MountedVolume {
         let options = MountOptions { source_name: format!("fr-mount:{name}"), ..MountOptions::default() };
         let mounted = fuse::mount(file_system, path, &options);
         mounted.map(Self).map_err(|error| Failure::new(FailureKind::MountPoint, error.to_string()))
+    }
+
+    /// Answers nothing any more and takes from the kernel what it has cached.
+    pub(crate) fn cut(&self) {
+        self.0.cut();
     }
 
     pub(crate) fn is_mounted(&self) -> bool {
@@ -47,11 +53,20 @@ pub(crate) fn holders(path: &Path) -> Vec<String> {
     fuse::holders(path).iter().map(ToString::to_string).collect()
 }
 
-/// Removes a mount whose daemon is gone.
-pub(crate) fn remove_dead_mount(path: &Path) {
-    if let Err(error) = fuse::remove_dead_mount(path) {
-        tracing::warn!("cannot remove the dead mount '{}': {error}", path.display());
-    }
+/// Removes a mount whose daemon is gone; says whether there was one.
+pub(crate) fn remove_dead_mount(path: &Path) -> Result<bool, Failure> {
+    fuse::remove_dead_mount(path).map_err(|error| Failure::new(FailureKind::Busy, error.to_string()))
+}
+
+/// Where this program has mounted something, in whichever session.
+pub(crate) fn mount_points() -> Vec<PathBuf> {
+    fuse::mount_points()
+}
+
+/// What time it is.
+pub(crate) fn now() -> Now {
+    let since_boot = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+    Now { since_boot: Duration::try_from(since_boot).unwrap_or_default(), calendar: SystemTime::now() }
 }
 
 /// Where this user's sessions are recorded.
@@ -94,11 +109,13 @@ pub(crate) fn others_can_read(path: &Path) -> bool {
     std::fs::metadata(path).is_ok_and(|found| found.permissions().mode() & 0o077 != 0)
 }
 
-/// Keeps secrets in memory from ending up in a core file.
-pub(crate) fn no_core_dumps() {
+/// Keeps secrets in memory from ending up in a core file, and from other processes of the same user.
+pub fn guard_memory() {
     let none = rustix::process::Rlimit { current: Some(0), maximum: Some(0) };
     // It can only fail where limits are forbidden altogether.
     let _ = rustix::process::setrlimit(rustix::process::Resource::Core, none);
+    // Nor does this one: it is about this process alone.
+    let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
 }
 
 /// Leaves the terminal and the session of whoever started the daemon.
@@ -141,12 +158,15 @@ pub(crate) fn watch_starter(wake: Sender<Wake>) {
     });
 }
 
-/// Asks the daemon with this process id to end.
-pub(crate) fn ask_to_stop(pid: u32, force: bool) -> io::Result<()> {
+/// Asks the daemon of this session to end.
+pub(crate) fn ask_to_stop(session: &Session, force: bool) -> io::Result<()> {
     let gone = || io::Error::other("it is gone");
-    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw).ok_or_else(gone)?;
-    // A descriptor of the process: its number cannot pass to another process meanwhile.
+    let pid = i32::try_from(session.record.pid).ok().and_then(Pid::from_raw).ok_or_else(gone)?;
+    // A descriptor of the process: its number cannot pass to another process meanwhile. Nor did it before, if the session lives.
     let process = rustix::process::pidfd_open(pid, PidfdFlags::empty())?;
+    if !session.still_lives() {
+        return Err(gone());
+    }
     rustix::process::pidfd_send_signal(&process, Signal::TERM)?;
     if force {
         // Asked twice, it does not wait for those who use the files.

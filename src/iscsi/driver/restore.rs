@@ -69,8 +69,9 @@ impl Driver {
             };
             drop(attempt);
             tracing::info!("reconnect: {failed}");
-            if !failed.is_transient() {
-                return self.dead(failed).await;
+            let may_pass = !self.connector.config.revocable && !gave_up && failed.is_refusal();
+            if !failed.is_transient() && !may_pass {
+                return self.dead(withdrawn(failed)).await;
             }
             why = failed;
             wait = pause(self.fruitless);
@@ -80,6 +81,7 @@ impl Driver {
     /// Answers everything with what ended the session, until nobody asks any more.
     async fn dead(&mut self, why: Error) -> Option<Connected> {
         tracing::error!("{why}; the session is over");
+        self.over.send_replace(Some(why.clone()));
         let fail = |answer: Answer| answer.give(Err(why.clone()));
         self.held.drain(..).for_each(|task| fail(task.answer));
         loop {
@@ -93,6 +95,15 @@ impl Driver {
             }
         }
     }
+}
+
+/// The error to be told when the target refuses a login that it accepted before.
+fn withdrawn(refused: Error) -> Error {
+    if !refused.is_refusal() {
+        return refused;
+    }
+    let message = format!("the target let us in before and does not any more, so the access was withdrawn: {refused}");
+    Error::new(ErrorKind::Revoked, message)
 }
 
 fn given_up(why: &Error, patience: Duration) -> Error {

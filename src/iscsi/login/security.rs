@@ -167,7 +167,7 @@ impl Security {
             return not_proven(format!(
                 "the target does not know the secret of `{}`: check --target-secret; if it is right, this is not the \
                  target it should be",
-                reverse.user
+                name.escape_debug()
             ));
         }
         Ok(done)

@@ -27,7 +27,10 @@ pub(super) fn failure(class: u8, detail: u8, user: Option<&str>) -> Error {
             ErrorKind::TargetNotFound,
             "there is no target of this name: without a name in the URL, all are looked for".to_owned(),
         ),
-        (2, 0x04) => (ErrorKind::TargetNotFound, "the target was removed and has no other address".to_owned()),
+        (2, 0x04) => (
+            ErrorKind::Revoked,
+            "the target was removed: its owner has withdrawn it, or the access to it has ended".to_owned(),
+        ),
         (2, 0x05) => (ErrorKind::Config, "the target speaks no protocol version that fr-mount does".to_owned()),
         (2, 0x06) => (ErrorKind::Unavailable, "the target takes no more connections of this session".to_owned()),
         (2, 0x07) => (ErrorKind::Protocol, "the target misses a parameter".to_owned()),

@@ -2,7 +2,10 @@
 //! real answers.
 
 use super::launcher::{Commands, Launchers};
-use crate::{Consistency, Grant, GrantState, GrantStatus, Manifest, PointId, PointSummary, SessionStatus, UnixTime, User, VmName, VmSummary};
+use crate::{
+    Consistency, Grant, GrantState, GrantStatus, Manifest, PointId, PointSummary, SessionStatus, UnixTime, User,
+    VmName, VmSummary,
+};
 use serde::{Deserialize, Serialize};
 
 /// What a browser sends to sign in.

@@ -83,7 +83,17 @@ mod tests {
     fn nothing_is_loaded_from_elsewhere_and_no_script_or_style_is_inline() {
         for asset in ASSETS.iter() {
             let text = asset.text.replace("http://www.w3.org/2000/svg", "");
-            for foreign in ["http://", "https://", "@import", "//cdn", "innerHTML", "insertAdjacentHTML", "eval(", " style=\"", " onclick"] {
+            for foreign in [
+                "http://",
+                "https://",
+                "@import",
+                "//cdn",
+                "innerHTML",
+                "insertAdjacentHTML",
+                "eval(",
+                " style=\"",
+                " onclick",
+            ] {
                 assert!(!text.contains(foreign), "{} has {foreign}", asset.name);
             }
         }

@@ -87,7 +87,9 @@ mod tests {
 
     #[test]
     fn a_request_of_another_page_is_not_even_with_a_token() {
-        for origin in ["https://evil.example", "http://here", "https://here:444", "https://here.evil", "null", "", "https://"] {
+        for origin in
+            ["https://evil.example", "http://here", "https://here:444", "https://here.evil", "null", "", "https://"]
+        {
             let headers = headers(&[(ORIGIN, origin), (HOST, "here"), (AUTHORIZATION, "Bearer x")]);
             assert!(!is_from_here(&headers), "{origin}");
         }

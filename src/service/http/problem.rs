@@ -53,7 +53,11 @@ impl Problem {
     }
 
     pub(crate) fn no_such_page() -> Self {
-        Self::new(StatusCode::NOT_FOUND, "not-found", "There is nothing at this address. The API is described at /api/v1/openapi.json.")
+        Self::new(
+            StatusCode::NOT_FOUND,
+            "not-found",
+            "There is nothing at this address. The API is described at /api/v1/openapi.json.",
+        )
     }
 
     /// The methods that there are go into a header.

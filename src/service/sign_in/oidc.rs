@@ -60,7 +60,9 @@ impl Provider {
     /// What a token says, once it is sure that the provider said it.
     pub(super) async fn verify(&self, token: &SecretString) -> Result<Claimed, Error> {
         let token = token.expose_secret();
-        let refused = |error: &jsonwebtoken::errors::Error| Error::not_signed_in(format!("the token is refused: {}", reason(error)));
+        let refused = |error: &jsonwebtoken::errors::Error| {
+            Error::not_signed_in(format!("the token is refused: {}", reason(error)))
+        };
         let header = decode_header(token).map_err(|error| refused(&error))?;
         let key_id = header.kid.as_deref();
         let key = self.key(key_id).await?.ok_or_else(|| {
@@ -77,7 +79,8 @@ impl Provider {
         validation.set_required_spec_claims(&["exp", "iss", "aud"]);
         validation.validate_nbf = true;
         let decoding = DecodingKey::from_jwk(&key).map_err(|error| refused(&error))?;
-        let claims = decode::<BTreeMap<String, Value>>(token, &decoding, &validation).map_err(|error| refused(&error))?;
+        let claims =
+            decode::<BTreeMap<String, Value>>(token, &decoding, &validation).map_err(|error| refused(&error))?;
         self.claimed(&claims.claims)
     }
 
@@ -85,7 +88,9 @@ impl Provider {
         let config = &self.config;
         let name = find(claims, &config.user_claim).and_then(Value::as_str);
         let legal = |name: &&str| {
-            !name.is_empty() && name.len() <= NAME_BYTES_MAX && !name.chars().any(|c| c.is_control() || c.is_whitespace())
+            !name.is_empty()
+                && name.len() <= NAME_BYTES_MAX
+                && !name.chars().any(|c| c.is_control() || c.is_whitespace())
         };
         let name = name.filter(legal).ok_or_else(|| {
             Error::not_signed_in(format!("the token is refused: its claim '{}' names nobody", config.user_claim))
@@ -117,7 +122,8 @@ impl Provider {
     }
 
     async fn fetch(&self) -> Result<JwkSet, Error> {
-        let unavailable = |why: String| Error::unavailable(format!("the keys of the OpenID provider are not available: {why}"));
+        let unavailable =
+            |why: String| Error::unavailable(format!("the keys of the OpenID provider are not available: {why}"));
         let text = match &self.config.keys {
             OidcKeys::File(path) => {
                 let path = path.clone();

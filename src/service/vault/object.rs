@@ -57,7 +57,8 @@ impl Object {
         use object_store::Error as Store;
         let meta = &self.meta;
         let name = meta.location.filename().unwrap_or_default();
-        let replaced = || (ReadErrorKind::Damaged, format!("'{name}' in the vault has been replaced since it was opened"));
+        let replaced =
+            || (ReadErrorKind::Damaged, format!("'{name}' in the vault has been replaced since it was opened"));
         let mut options = GetOptions { range: Some(GetRange::Bounded(range.clone())), ..GetOptions::default() };
         match &meta.e_tag {
             Some(tag) => options.if_match = Some(tag.clone()),

@@ -1,6 +1,6 @@
 use super::*;
-use crate::manifest::{Consistency, DiskEntry, FileEntry, Manifest};
 use crate::UnixTime;
+use crate::manifest::{Consistency, DiskEntry, FileEntry, Manifest};
 use ::image::Format;
 use block::{Disk, ReadErrorKind};
 use object_store::memory::InMemory;
@@ -21,7 +21,13 @@ async fn point(vault: &Vault, content: &'static [u8]) -> Manifest {
         taken_at: UnixTime::from_seconds(1),
         imported_at: UnixTime::from_seconds(2),
         consistency: Consistency::Crash,
-        disks: vec![DiskEntry { lun: 0, format: Format::Raw, block_size: 512, bytes: bytes / 512 * 512, files: vec![file] }],
+        disks: vec![DiskEntry {
+            lun: 0,
+            format: Format::Raw,
+            block_size: 512,
+            bytes: bytes / 512 * 512,
+            files: vec![file],
+        }],
         layout: session::Report::default(),
     };
     vault.store.put(&vault.at("points/web/p1/disk-0.img"), Bytes::from_static(content).into()).await.unwrap();
@@ -93,8 +99,12 @@ async fn what_is_created_once_is_never_written_over() {
 #[tokio::test]
 async fn what_lies_about_in_a_vault_is_not_taken_for_a_point() {
     let vault = vault();
-    for path in ["points/web/p1/manifest.json", "points/web/p2/disk-0.img", "points/web/manifest.json", "points/.x/p/manifest.json"]
-    {
+    for path in [
+        "points/web/p1/manifest.json",
+        "points/web/p2/disk-0.img",
+        "points/web/manifest.json",
+        "points/.x/p/manifest.json",
+    ] {
         vault.create(path, &0).await.unwrap();
     }
     let points = vault.points(None).await.unwrap();

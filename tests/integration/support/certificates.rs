@@ -61,3 +61,24 @@ impl Certificates {
         Arc::new(builder.with_no_client_auth().with_single_cert(vec![self.certificate.clone()], key).unwrap())
     }
 }
+
+/// The certificate of an authority in a file, for a server whose key comes from elsewhere.
+pub(crate) struct AuthorityFile(tempfile::NamedTempFile);
+
+impl AuthorityFile {
+    /// An authority, and the certificate (DER) that it gave to the server of this name and key.
+    pub(crate) fn make(name: &str, key: &KeyPair) -> (Self, Vec<u8>) {
+        let mut params = CertificateParams::new(Vec::new()).unwrap();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.distinguished_name.push(DnType::CommonName, "authority of a test");
+        let authority = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
+        let server = CertificateParams::new(vec![name.to_owned()]).unwrap().signed_by(key, &authority).unwrap();
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), authority.pem()).unwrap();
+        (Self(file), server.der().to_vec())
+    }
+
+    pub(crate) fn path(&self) -> &std::path::Path {
+        self.0.path()
+    }
+}

@@ -15,15 +15,22 @@ use std::sync::mpsc;
 pub(crate) mod exit {
     pub(crate) const USAGE: i32 = 2;
     pub(crate) const MOUNT_POINT: i32 = 3;
+    pub(crate) const CONNECT: i32 = 4;
+    pub(crate) const IDENTITY: i32 = 5;
     pub(crate) const LOGIN_REFUSED: i32 = 6;
     pub(crate) const TARGET_NOT_PROVEN: i32 = 7;
     pub(crate) const NO_VOLUME: i32 = 11;
     pub(crate) const BUSY: i32 = 12;
     pub(crate) const NO_SESSION: i32 = 13;
     pub(crate) const CHECK_FAILED: i32 = 14;
+    pub(crate) const STOPPED: i32 = 15;
     pub(crate) const SECRET_REFUSED: i32 = 16;
     pub(crate) const NOT_MUTUAL: i32 = 17;
+    pub(crate) const NOT_GENUINE: i32 = 18;
+    pub(crate) const WRONG_PASSWORD: i32 = 19;
+    pub(crate) const NOT_VALID: i32 = 20;
     pub(crate) const EXPIRED: i32 = 21;
+    pub(crate) const LIFETIME_OVER: i32 = 22;
     pub(crate) const REVOKED: i32 = 23;
 }
 

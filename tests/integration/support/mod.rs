@@ -1,5 +1,6 @@
 //! What the tests stand on: disk images, real targets and tunnels, the kernel's own view of an image, `fr-mount` itself.
 
+pub(crate) mod azure_portal;
 pub(crate) mod balancer;
 pub(crate) mod browser;
 pub(crate) mod certificates;
@@ -20,6 +21,7 @@ pub(crate) mod report;
 pub(crate) mod requirements;
 pub(crate) mod sample;
 pub(crate) mod scratched;
+pub(crate) mod sealed;
 pub(crate) mod secret_search;
 pub(crate) mod stunnel;
 pub(crate) mod tgt;

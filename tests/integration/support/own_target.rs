@@ -46,6 +46,11 @@ impl OwnTarget {
         self.address
     }
 
+    /// The authority of its certificate (PEM).
+    pub(crate) fn ca_pem(&self) -> String {
+        std::fs::read_to_string(self.certificates.as_ref().expect("it serves in TLS").ca_file()).unwrap()
+    }
+
     /// What `fr-mount` has to be told to reach it: options, then SOURCE.
     pub(crate) fn source(&self) -> Vec<String> {
         self.source_at(self.address)

@@ -143,3 +143,15 @@ fn secrets_are_not_in_debug_output() {
     let shown = format!("{security:?}");
     assert!(!shown.contains(LOGIN.1) && !shown.contains(TARGET.1), "{shown}");
 }
+
+#[test]
+fn without_a_user_any_name_is_right_and_the_secret_proves_it() {
+    for (secret, proven) in [(TARGET.1, true), ("another secret", false)] {
+        let (login, target) = (credentials(LOGIN.0, LOGIN.1), credentials("", TARGET.1));
+        let mut security = Security::new(Some(login), Some(target), &ChapAlgorithm::ALL);
+        let sent = challenged(&mut security, ChapAlgorithm::Sha256, b"a challenge").unwrap();
+        let proof = proof(&sent, ChapAlgorithm::Sha256, secret);
+        let done = security.receive(&pairs(&[("CHAP_N", "whoever"), ("CHAP_R", &proof)]));
+        assert_eq!(done.is_ok_and(|done| done.transit), proven);
+    }
+}

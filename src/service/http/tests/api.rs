@@ -13,7 +13,8 @@ async fn a_script_with_a_token_sees_its_vms_and_their_points_newest_first() {
     let vms = service.ask(ANN, "GET", "vms", "").await.json();
     assert_eq!(vms, json!({ "vms": [{ "vm": "web-1", "points": 3 }, { "vm": "web-2", "points": 3 }] }));
     let points = service.ask(ANN, "GET", "vms/web-1/points", "").await.json();
-    let names: Vec<_> = points["points"].as_array().unwrap().iter().map(|point| point["point"].as_str().unwrap()).collect();
+    let names: Vec<_> =
+        points["points"].as_array().unwrap().iter().map(|point| point["point"].as_str().unwrap()).collect();
     assert_eq!(names, POINTS);
     let point = service.ask(ANN, "GET", &format!("vms/web-1/points/{}", POINTS[1]), "").await.json();
     assert_eq!((&point["vm"], &point["point"]), (&json!("web-1"), &json!(POINTS[1])));
@@ -24,7 +25,9 @@ async fn a_script_with_a_token_sees_its_vms_and_their_points_newest_first() {
 #[tokio::test]
 async fn what_a_user_may_not_restore_is_not_there_for_them() {
     let service = Running::start().await;
-    for path in ["vms/secret-db/points", "vms/secret-db/points/20261128T100000Z", "vms/none/points", "vms/web-1/points/none"] {
+    for path in
+        ["vms/secret-db/points", "vms/secret-db/points/20261128T100000Z", "vms/none/points", "vms/web-1/points/none"]
+    {
         let answer = service.ask(ANN, "GET", path, "").await;
         assert_eq!((answer.status, answer.kind().as_str()), (404, "not-found"), "{path}");
     }

@@ -13,7 +13,9 @@ fn description() -> Value {
 /// Follows a `$ref` within the description.
 fn resolved<'a>(document: &'a Value, schema: &'a Value) -> &'a Value {
     match schema["$ref"].as_str() {
-        Some(reference) => document.pointer(reference.strip_prefix('#').unwrap()).unwrap_or_else(|| panic!("{reference}")),
+        Some(reference) => {
+            document.pointer(reference.strip_prefix('#').unwrap()).unwrap_or_else(|| panic!("{reference}"))
+        }
         None => schema,
     }
 }
@@ -24,7 +26,11 @@ fn faults(document: &Value, schema: &Value, value: &Value, at: &str, seen: &mut 
     let schema = resolved(document, schema);
     if let Some(any) = schema["anyOf"].as_array() {
         let mut all = any.iter().map(|one| faults(document, one, value, at, seen));
-        return if all.any(|faults| faults.is_empty()) { Vec::new() } else { vec![format!("{at}: none of what it may be")] };
+        return if all.any(|faults| faults.is_empty()) {
+            Vec::new()
+        } else {
+            vec![format!("{at}: none of what it may be")]
+        };
     }
     let types: Vec<&str> = match &schema["type"] {
         Value::String(one) => vec![one],
@@ -52,7 +58,8 @@ fn faults(document: &Value, schema: &Value, value: &Value, at: &str, seen: &mut 
             .collect(),
         Value::Array(items) => {
             let each = items.iter().enumerate();
-            each.flat_map(|(place, item)| faults(document, &schema["items"], item, &format!("{at}[{place}]"), seen)).collect()
+            each.flat_map(|(place, item)| faults(document, &schema["items"], item, &format!("{at}[{place}]"), seen))
+                .collect()
         }
         Value::Object(fields) if schema["properties"].is_object() => {
             let described = schema["properties"].as_object().unwrap();
@@ -133,7 +140,9 @@ async fn every_answer_is_what_the_description_says_field_by_field() {
     let service = Running::start().await;
     let document = description();
     let mut seen = BTreeSet::new();
-    let mut hold = |method: &str, path: &str, answer: Answer| hold_against(&document, method, &format!("/api/v1/{path}"), &answer, &mut seen);
+    let mut hold = |method: &str, path: &str, answer: Answer| {
+        hold_against(&document, method, &format!("/api/v1/{path}"), &answer, &mut seen)
+    };
     hold("GET", "openapi.json", service.request("GET", "/api/v1/openapi.json", &[], "").await);
     hold("GET", "session", service.ask(ANN, "GET", "session", "").await);
     hold("GET", "session", service.request("GET", "/api/v1/session", &[], "").await);

@@ -137,7 +137,9 @@ async fn cookies_that_are_nonsense_are_no_sign_in() {
     let service = Running::start().await;
     let good = service.sign_in(ANN).await;
     let cut = &good[..good.len() - 3];
-    for cookie in ["__Host-fr-session", "__Host-fr-session=", "__Host-fr-session=a.b.c", "=;;=", "__Host-fr-session=\"x\"", cut] {
+    for cookie in
+        ["__Host-fr-session", "__Host-fr-session=", "__Host-fr-session=a.b.c", "=;;=", "__Host-fr-session=\"x\"", cut]
+    {
         assert_eq!(service.ask_as_page(cookie, "GET", "vms", "").await.status, 401, "{cookie}");
     }
     let other_name = good.replace("__Host-fr-session", "__Host-fr-sessionx");

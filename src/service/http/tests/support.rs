@@ -309,7 +309,10 @@ impl Answer {
         assert_eq!(self.header("content-type"), Some("application/problem+json"), "{self:?}");
         let problem = self.json();
         assert_eq!(problem["status"], self.status);
-        assert!(problem["detail"].as_str().is_some_and(|detail| detail.ends_with('.') || detail.len() > 20), "{problem}");
+        assert!(
+            problem["detail"].as_str().is_some_and(|detail| detail.ends_with('.') || detail.len() > 20),
+            "{problem}"
+        );
         problem["kind"].as_str().unwrap().to_owned()
     }
 }
