@@ -52,9 +52,9 @@ fn refuse_second(point: &RecoveryPoint) -> Result<(), Failure> {
     }
     // Records that cannot be read are told by 'status'; here Azure has the last word.
     let sessions = crate::sys::state_dir().and_then(|dir| dir.sessions()).unwrap_or_default();
-    match sessions.iter().find(|session| session.alive && session.source == point.to_string()) {
+    match sessions.iter().find(|session| session.alive && session.record.source == point.to_string()) {
         Some(session) => {
-            let at = session.mount_point.display();
+            let at = session.record.mount_point.display();
             let message = format!(
                 "this recovery point is attached already, at '{at}': use it there, or end that session: fr-mount unmount '{at}'"
             );
