@@ -1,3 +1,5 @@
 //! The `fr-serve` program: everything it does is in the `service` crate.
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    service::main()
+}

@@ -1,7 +1,8 @@
-//! qcow2, versions 2 and 3 (docs/interop/qcow2.txt of QEMU), with chains of backing files: the active state, not the snapshots inside.
+//! qcow2, versions 2 and 3 (docs/interop/qcow2.txt of QEMU), with chains of backing files: the active state, not the
+//! snapshots inside.
 //!
-//! Two levels of tables say for each cluster of the disk whether it is in the file, compressed in it, zeros, or the backing file's;
-//! with "extended L2 entries" this is said for each of the 32 parts of a cluster.
+//! Two levels of tables say for each cluster of the disk whether it is in the file, compressed in it, zeros, or the
+//! backing file's; with "extended L2 entries" this is said for each of the 32 parts of a cluster.
 
 mod header;
 mod unpack;
@@ -44,6 +45,9 @@ pub(crate) fn open(chain: &mut Chain<'_>, file: &ImageFile, block_size: BlockSiz
         unpacked: Kept::new(),
         header,
     };
+    // The sectors of the disk are those that what it builds on has, if that knows.
+    let block_size = below.as_ref().map_or(block_size, |below| below.block_size);
+    let below = below.map(|below| below.content);
     let content = Mapped { name: file.name.clone(), tables: Box::new(clusters), below, size };
     Ok(Layer { content: Arc::new(content), block_size })
 }
@@ -62,7 +66,7 @@ fn open_backing(
     name: &str,
     header: &Header,
     block_size: BlockSize,
-) -> Result<Arc<dyn ReadAt>, Error> {
+) -> Result<Layer, Error> {
     let backing = match chain.layer(&beside(&file.name, plain_name(file, name)?)) {
         Err(Error::NotFound(name)) => {
             let problem = format!("is missing: '{name}' does not exist");
@@ -82,7 +86,7 @@ fn open_backing(
             return Err(explain(file, Problem::Unsupported(feature, "; convert it with qemu-img")));
         }
     };
-    Ok(open::layer(chain, &backing, format, block_size)?.content)
+    open::layer(chain, &backing, format, block_size)
 }
 
 /// The name of a file, where QEMU would also take descriptions of other things.
@@ -171,7 +175,8 @@ impl Clusters {
         Ok(Place::File(Arc::clone(&self.data), at.saturating_add(in_cluster)))
     }
 
-    /// A part of a cluster: its bit in the lower half of `bitmap` says that it is allocated, in the upper half that it is zeros.
+    /// A part of a cluster: its bit in the lower half of `bitmap` says that it is allocated, in the upper half that it
+    /// is zeros.
     fn subcluster(&self, entry: u64, bitmap: u64, in_cluster: u64) -> Result<Piece, ReadError> {
         let wrong = || damaged(&self.name, in_cluster, "an entry of its second tables is damaged");
         let bits = self.header.cluster_bits.saturating_sub(5);

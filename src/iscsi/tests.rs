@@ -174,6 +174,7 @@ async fn another_disk_after_a_reconnect_is_never_read() {
     let error = answer(read(&lun, 0, 1)).await.unwrap_err();
     assert_eq!(error.kind, ErrorKind::Changed);
     assert_eq!(answer(read(&lun, 1, 1)).await.unwrap_err().kind, ErrorKind::Changed, "and never again");
+    assert_eq!(session.over().await.unwrap().kind, ErrorKind::Changed);
     session.logout().await.unwrap();
 }
 
@@ -313,23 +314,64 @@ async fn a_login_that_hangs_ends_with_its_time_out() {
     assert_eq!(start.elapsed().as_secs(), config.login_timeout.as_secs());
 }
 
+/// A target that breaks off the first connection with its first read, and refuses all logins after it with this status.
+async fn refusing(mut listener: MemoryListener, status: (u8, u8)) {
+    accept(&mut listener).await.next_read().await.unwrap();
+    let mut attempts = Vec::new();
+    while let Some((_, stream)) = listener.accept().await {
+        let mut connection = Connection::new(stream);
+        let Some(InitiatorPdu::Login(request)) = connection.receive().await else { continue };
+        let mut response = connection.login_response(&request);
+        (response.status_class, response.status_detail) = status;
+        connection.send(response.into_pdu()).await;
+        attempts.push(connection);
+    }
+}
+
 #[tokio::test(start_paused = true)]
-async fn a_refused_login_after_a_reconnect_ends_the_session_at_once() {
+async fn a_grant_that_is_refused_after_a_reconnect_is_revoked_at_once() {
+    for status in [(2, 1), (2, 2), (2, 3), (2, 4)] {
+        let (dial, listener) = listen();
+        tokio::spawn(refusing(listener, status));
+        let (session, lun) = open(dial, SessionConfig { revocable: true, ..config() }).await;
+        let (start, over) = (Instant::now(), session.over());
+        assert_eq!(answer(read(&lun, 0, 1)).await.unwrap_err().kind, ErrorKind::Revoked, "{status:?}");
+        assert_eq!(over.await.unwrap().kind, ErrorKind::Revoked);
+        assert!(start.elapsed().as_secs() < 2, "there is nothing to wait for");
+        session.logout().await.unwrap();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_target_that_was_removed_is_not_waited_for_and_one_that_refuses_may_have_been_started_anew() {
+    for (status, waits) in [((2, 4), false), ((2, 3), true), ((2, 1), true)] {
+        let (dial, listener) = listen();
+        tokio::spawn(refusing(listener, status));
+        let (session, lun) = open(dial, config()).await;
+        let start = Instant::now();
+        let error = answer(read(&lun, 0, 1)).await.unwrap_err();
+        let expected = if waits { ErrorKind::Disconnected } else { ErrorKind::Revoked };
+        assert_eq!(error.kind, expected, "{status:?}: {error}");
+        assert_eq!(session.over().await.unwrap().kind, ErrorKind::Revoked);
+        assert_eq!(start.elapsed() >= config().reconnect_timeout, waits, "{status:?}");
+        session.logout().await.unwrap();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_target_that_cannot_be_reached_does_not_end_a_session_and_a_logout_does_without_a_reason() {
     let (dial, mut listener) = listen();
     tokio::spawn(async move {
-        accept(&mut listener).await.next_read().await.unwrap();
-        let mut connection = Connection::new(listener.accept().await.unwrap().1);
-        let Some(InitiatorPdu::Login(request)) = connection.receive().await else { panic!() };
-        let mut response = connection.login_response(&request);
-        (response.status_class, response.status_detail) = (2, 2);
-        connection.send(response.into_pdu()).await;
-        std::future::pending::<()>().await;
+        drop(accept(&mut listener).await);
+        while listener.accept().await.is_some() {}
     });
-    let (session, lun) = open(dial, config()).await;
-    let start = Instant::now();
-    assert_eq!(answer(read(&lun, 0, 1)).await.unwrap_err().kind, ErrorKind::LoginRefused);
-    assert!(start.elapsed().as_secs() < 2, "access was revoked: there is nothing to wait for");
+    let session = Session::login(dial, &config(), TARGET).await.unwrap();
+    let over = tokio::spawn(session.over());
+    tokio::time::sleep(Duration::from_secs(100_000)).await;
+    assert!(!over.is_finished());
     session.logout().await.unwrap();
+    drop(session);
+    assert_eq!(over.await.unwrap(), None);
 }
 
 #[tokio::test(start_paused = true)]

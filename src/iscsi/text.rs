@@ -93,7 +93,7 @@ fn parse_pair(pair: &[u8]) -> Result<(String, String), TextError> {
     let equals = pair.iter().position(|byte| *byte == b'=').ok_or(TextError::BadKey)?;
     let (key, value) = pair.split_at_checked(equals).ok_or(TextError::BadKey)?;
     let value = value.get(1..).unwrap_or_default();
-    let key_byte = |byte: &u8| byte.is_ascii_alphanumeric() || b".-+@_/".contains(byte);
+    let key_byte = |byte: &u8| byte.is_ascii_alphanumeric() || b".-+@_/#".contains(byte);
     if key.is_empty() || key.len() > KEY_BYTES_MAX || !key.iter().all(key_byte) {
         return Err(TextError::BadKey);
     }

@@ -137,6 +137,7 @@ impl Audit {
     pub(crate) fn open(log: &AuditLog) -> Result<Self, Error> {
         let place = match log {
             AuditLog::Stdout => Place::Stdout,
+            AuditLog::Stderr => Place::Stderr,
             AuditLog::File(path) => Place::file(path.clone()).map_err(|error| {
                 let reason = block::io_reason(&error);
                 Error::invalid(format!("the audit log '{}' cannot be written: {reason}", path.display()))
@@ -214,6 +215,7 @@ fn report(written: std::io::Result<()>) {
 
 enum Place {
     Stdout,
+    Stderr,
     File { path: PathBuf, file: File },
 }
 
@@ -232,6 +234,7 @@ impl Place {
                 out.write_all(&text)?;
                 out.flush()
             }
+            Self::Stderr => std::io::stderr().lock().write_all(&text),
             // One write for a line: several processes may share a file that is only ever appended to.
             Self::File { file, .. } => {
                 file.write_all(&text)?;

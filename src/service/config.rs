@@ -99,6 +99,8 @@ pub(crate) enum Trust {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum AuditLog {
     Stdout,
+    /// For commands whose result is on standard output.
+    Stderr,
     File(PathBuf),
 }
 

@@ -13,7 +13,6 @@ pub mod launcher;
 mod problem;
 mod request;
 mod routes;
-mod seam;
 mod server;
 #[cfg(test)]
 mod tests;

@@ -8,6 +8,7 @@
 
 mod audit;
 mod clock;
+mod command;
 mod config;
 mod crypto;
 mod error;
@@ -24,6 +25,8 @@ mod prune;
 mod service;
 mod sign_in;
 mod sys;
+#[cfg(test)]
+mod testing;
 mod time;
 mod tls;
 mod usage;
@@ -31,6 +34,7 @@ mod user;
 mod vault;
 mod verify;
 
+pub use command::main;
 pub use config::Config;
 pub use error::{Error, ErrorKind};
 pub use grant::{Grant, GrantRequest, GrantState, GrantStatus, Granted, LIFETIME_MAX, SessionStatus};

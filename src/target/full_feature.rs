@@ -166,6 +166,8 @@ impl FullFeature {
             InitiatorPdu::Text(request) => Ok(self.text(&request, transmit)),
             InitiatorPdu::Logout(request) => Ok(self.logout(&request, transmit)),
             InitiatorPdu::Login(_) => Err(Violation("a Login Request in the full feature phase")),
+            // What an initiator sends along with a command that is refused, asked for or not.
+            InitiatorPdu::Unused(opcode::DATA_OUT) if is_unsolicited(header) => Ok(Handled::Done(After::Stay)),
             InitiatorPdu::Unused(opcode::SNACK_REQUEST) => Ok(Handled::Rejected(reject_reason::SNACK_REJECT)),
             InitiatorPdu::Unused(_) => Ok(Handled::Rejected(reject_reason::PROTOCOL_ERROR)),
             _ => Ok(Handled::Rejected(reject_reason::COMMAND_NOT_SUPPORTED)),
@@ -243,12 +245,12 @@ impl FullFeature {
             Answer::CheckCondition(sense) => {
                 self.check_condition(task_tag, sense, command.expected_data_transfer_length, transmit);
             }
-            Answer::Read(disk, blocks) => {
+            Answer::Read { disk, blocks, discard } => {
                 if numbered {
                     self.window.begin();
                 }
                 let (lun, header) = (command.lun, *header);
-                self.reads.begin(task_tag, Read { lun, header, disk, blocks, expected_length, numbered });
+                self.reads.begin(task_tag, Read { lun, header, disk, blocks, discard, expected_length, numbered });
             }
         }
         Handled::Done(After::Stay)
@@ -467,6 +469,11 @@ fn async_message(async_event: u8, parameters: [u16; 3], numbers: StatusNumbers) 
         data: Bytes::new(),
     };
     message.into_pdu()
+}
+
+/// Whether a Data-Out belongs to no R2T: its target transfer tag is the reserved one.
+const fn is_unsolicited(header: &[u8; HEADER_BYTES]) -> bool {
+    u32::from_be_bytes([header[20], header[21], header[22], header[23]]) == RESERVED_TAG
 }
 
 const fn reason(error: &PduError) -> u8 {

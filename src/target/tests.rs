@@ -1,15 +1,20 @@
 //! The target over TCP, driven by PDUs that the tests make themselves, and by libiscsi.
 
 mod commands;
+mod conformance;
 mod disks;
+mod exports;
 mod faults;
 mod hostile;
 mod initiator;
 mod libiscsi;
+mod limits;
 mod logins;
 mod sessions;
 mod task_management;
 mod tls;
+mod two_portals;
+mod vault;
 
 use crate::{Handle, Target, TargetConfig};
 use block::Disk;

@@ -75,7 +75,7 @@ impl Access {
         browser.click("#get-access");
         let password = browser.text("#password");
         assert_eq!(password.split('-').map(str::len).collect::<Vec<_>>(), [4; 5], "{password}");
-        let bundle = browser.downloaded(".frbundle");
+        let bundle = browser.downloaded(".fr-bundle");
         browser.screenshot("flow-3-access");
         Self { bundle, password }
     }

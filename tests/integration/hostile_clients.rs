@@ -59,7 +59,7 @@ fn allow_open_files(wanted: u64) {
 
 fn mount(granted: &Granted) -> FrMount {
     let place = Place::new();
-    let bundle = place.path().join("of-the-grant.frbundle");
+    let bundle = place.path().join("of-the-grant.fr-bundle");
     fs::write(&bundle, &granted.bundle).unwrap();
     place.mount_bundle(&bundle, &granted.password)
 }

@@ -44,7 +44,12 @@ const LAYERS: &[Layer] = &[
             "fr-bundle",
         ],
     ),
-    layer("fr-target", &["fr-iscsi", "fr-block"]),
+    Layer {
+        name: "fr-target",
+        imports: &["fr-iscsi", "fr-block"],
+        // Its tests have our own initiator dial.
+        tests_import: &["fr-tunnel"],
+    },
     layer("fr-service", &["fr-tunnel", "fr-iscsi", "fr-block", "fr-image", "fr-bundle", "fr-session", "fr-target"]),
     layer("fr-fuse", &["fr-vfs"]),
     layer(

@@ -25,9 +25,13 @@ mod azure;
 #[cfg(target_os = "linux")]
 mod bundle;
 #[cfg(target_os = "linux")]
+mod cleanup;
+#[cfg(target_os = "linux")]
 mod demo;
 #[cfg(target_os = "linux")]
 mod dirty;
+#[cfg(target_os = "linux")]
+mod disk_images;
 #[cfg(target_os = "linux")]
 mod drive_letters;
 #[cfg(target_os = "linux")]
@@ -36,6 +40,8 @@ mod flow;
 mod hostile_clients;
 #[cfg(target_os = "linux")]
 mod inode_flags;
+#[cfg(target_os = "linux")]
+mod lifetime;
 #[cfg(target_os = "linux")]
 mod many_disks;
 #[cfg(target_os = "linux")]

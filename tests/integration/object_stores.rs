@@ -51,7 +51,7 @@ impl Pair {
     fn mount_granted_by(&self, api: &Api) -> (FrMount, String) {
         let granted = api.grant("db-1", "now");
         let place = Place::new();
-        let bundle = place.path().join("of-the-grant.frbundle");
+        let bundle = place.path().join("of-the-grant.fr-bundle");
         fs::write(&bundle, &granted.bundle).unwrap();
         let mut command = place.bundle_command(&bundle, &granted.password);
         command.args(["--json", "--foreground", "--cache", "4MiB"]);

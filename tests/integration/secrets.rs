@@ -33,7 +33,7 @@ fn add_chap_secrets(secrets: &mut Secrets, bundle: &Path, password: &str) {
 
 /// The private keys of the service: the lines of these files but the first and the last, which all keys have.
 fn add_keys(secrets: &mut Secrets, installation: &Installation) {
-    for (name, file) in [("the service's key", "service.key"), ("the key of TLS", "tls.pem")] {
+    for (name, file) in [("the service's key", "service-key.pem"), ("the key of TLS", "tls-key.pem")] {
         let text = fs::read_to_string(installation.path().join(file)).unwrap();
         let key =
             text.split("-----BEGIN PRIVATE KEY-----").nth(1).expect("a private key").split("-----").next().unwrap();
@@ -44,7 +44,7 @@ fn add_keys(secrets: &mut Secrets, installation: &Installation) {
 }
 
 /// The files in which a service is given its secrets.
-const OWN: [&str; 4] = ["service.key", "tls.pem", "aws_access_key_id", "aws_secret_access_key"];
+const OWN: [&str; 4] = ["service-key.pem", "tls-key.pem", "aws_access_key_id", "aws_secret_access_key"];
 
 #[test]
 fn no_secret_of_a_run_is_in_processes_logs_state_vault_or_browser() {
@@ -62,7 +62,7 @@ fn no_secret_of_a_run_is_in_processes_logs_state_vault_or_browser() {
     browser.click("#sign-in");
     browser.click(".vm[data-key='db-1']");
     browser.click("#get-access");
-    let (password, bundle) = (browser.text("#password"), browser.downloaded(".frbundle"));
+    let (password, bundle) = (browser.text("#password"), browser.downloaded(".fr-bundle"));
 
     let place = Place::new();
     let mut command = place.bundle_command(&bundle, &password);

@@ -23,11 +23,10 @@ impl Base {
     pub fn read(name: &str) -> Arc<Self> {
         let mut file = File::open(crate::images::path(name)).unwrap();
         let size = usize::try_from(file.metadata().unwrap().len()).unwrap();
-        assert!(size.is_multiple_of(CHUNK), "{name} has {size} bytes");
-        let mut base = Self { size, places: Vec::with_capacity(size / CHUNK), chunks: Vec::new() };
-        let mut chunk = [0; CHUNK];
-        for _ in 0..size / CHUNK {
-            file.read_exact(&mut chunk).unwrap();
+        let mut base = Self { size, places: Vec::with_capacity(size.div_ceil(CHUNK)), chunks: Vec::new() };
+        for start in (0..size).step_by(CHUNK) {
+            let mut chunk = ZEROS;
+            file.read_exact(&mut chunk[..CHUNK.min(size - start)]).unwrap();
             base.places.push((chunk != ZEROS).then_some(base.chunks.len()));
             if chunk != ZEROS {
                 base.chunks.push(chunk);

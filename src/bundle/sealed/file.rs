@@ -197,7 +197,8 @@ impl SealedBundle {
         }
         let mut identity = Identity::new(crate::password::canonical(password));
         identity.set_max_work_factor(WORK_FACTOR_MAX);
-        let mut reader = decryptor.decrypt(std::iter::once(&identity as _)).map_err(|error| match error {
+        let identity: &dyn age::Identity = &identity;
+        let mut reader = decryptor.decrypt(std::iter::once(identity)).map_err(|error| match error {
             DecryptError::ExcessiveWork { required, .. } => {
                 invalid(format!("opening it takes 2^{required} steps of scrypt, more than 2^{WORK_FACTOR_MAX}"))
             }

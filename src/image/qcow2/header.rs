@@ -131,8 +131,13 @@ pub(super) fn read(bytes: &Arc<dyn ReadAt>) -> Result<Header, Problem> {
     if version == 3 {
         (extensions, needs_data_file) = version_3(&mut header, rest)?;
     }
-    read_extensions(&mut header, start.get(extensions..).unwrap_or_default())?;
-    if needs_data_file != header.data_file.is_some() && needs_data_file {
+    // They end where the name of the backing file begins, which in old images follows the header itself.
+    let end = match usize::try_from(raw.backing_file_offset.get()).unwrap_or(usize::MAX) {
+        0 => 1 << cluster_bits,
+        name => name,
+    };
+    read_extensions(&mut header, start.get(extensions..end.min(start.len())).unwrap_or_default())?;
+    if needs_data_file && header.data_file.is_none() {
         return Err(damaged("it does not say which file its data are in"));
     }
     if !needs_data_file {

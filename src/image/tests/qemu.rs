@@ -1,5 +1,5 @@
-//! Images that qemu-img and qemu-io make now, of all their kinds, with writes at random places: what is in them must be what qemu-img
-//! converts them to, byte for byte.
+//! Images that qemu-img and qemu-io make now, of all their kinds, with writes at random places: what is in them must
+//! be what qemu-img converts them to, byte for byte.
 
 use super::fixtures::skipped;
 use super::support::{Dice, assert_content};
@@ -45,7 +45,7 @@ impl Bench {
 
     /// Writes at random places, by sectors: data and zeros.
     fn scribble(&mut self, format: &str, name: &str, size: u64, writes: u64) {
-        let mut arguments = vec!["-f".to_owned(), format.to_owned()];
+        let mut arguments = ["-t", "unsafe", "-f", format].map(str::to_owned).to_vec();
         for _ in 0..writes {
             let first = self.dice.below(size / 512);
             let most = if self.dice.below(4) == 0 { 600 } else { 9 };
@@ -63,7 +63,7 @@ impl Bench {
     /// What qemu-img makes of an image.
     fn converted(&self, format: &str, name: &str) -> Vec<u8> {
         let raw = self.path("converted.raw");
-        self.run("qemu-img", &["convert", "-f", format, "-O", "raw", name, "converted.raw"]);
+        self.run("qemu-img", &["convert", "-t", "unsafe", "-f", format, "-O", "raw", name, "converted.raw"]);
         let content = fs::read(&raw).unwrap();
         fs::remove_file(raw).unwrap();
         content
@@ -109,6 +109,26 @@ fn vhdxs_of_qemu_hold_what_qemu_says() {
         ["subformat=dynamic", "subformat=fixed", "block_size=1M", "block_size=8M,log_size=2M", "block_state_zero=off"]
     {
         bench.try_out("vhdx", options, Format::Vhdx);
+    }
+}
+
+#[test]
+fn logs_that_qemu_leaves_when_a_write_fails_are_replayed_as_it_replays_them() {
+    let Some(mut bench) = Bench::new() else { return };
+    for block in [2, 5, 8] {
+        bench.create("vhdx", "block_size=1M", "disk", SIZE);
+        bench.scribble("vhdx", "disk", 2 << 20, 10);
+        // The table of blocks is at 2 MiB: its change is in the log, and then cannot be written.
+        let failing = "json:{\"driver\":\"vhdx\",\"file\":{\"driver\":\"blkdebug\",\"image\":{\"driver\":\"file\",\"filename\":\"disk\"},\
+             \"inject-error\":[{\"event\":\"none\",\"iotype\":\"write\",\"sector\":4096}]}}";
+        let write = format!("write -q -P 99 {block}M 70k");
+        let ended = Command::new("qemu-io").args(["-c", &write, failing]).current_dir(bench.directory.path()).output();
+        assert!(!ended.unwrap().status.success(), "the write did not fail");
+        fs::copy(bench.path("disk"), bench.path("replayed")).unwrap();
+        bench.run("qemu-img", &["check", "-q", "-r", "all", "-f", "vhdx", "replayed"]);
+        let expected = bench.converted("vhdx", "replayed");
+        assert_eq!(expected[block << 20], 99, "qemu did not replay it");
+        assert_content(&bench.path("disk"), Format::Vhdx, &expected, &mut bench.dice);
     }
 }
 
@@ -192,6 +212,32 @@ fn compressed_images_of_qemu_are_unpacked() {
 }
 
 #[test]
+fn disks_that_qemu_converted_are_what_they_were() {
+    let Some(mut bench) = Bench::new() else { return };
+    bench.source("source", SIZE);
+    let source = fs::read(bench.path("source")).unwrap();
+    for (format, ours, options) in [
+        ("qcow2", Format::Qcow2, "cluster_size=64k"),
+        ("qcow2", Format::Qcow2, "cluster_size=2M"),
+        ("qcow2", Format::Qcow2, "cluster_size=512"),
+        ("vpc", Format::Vhd, "subformat=dynamic,force_size=on"),
+        ("vpc", Format::Vhd, "subformat=fixed,force_size=on"),
+        ("vhdx", Format::Vhdx, "subformat=dynamic"),
+        ("vhdx", Format::Vhdx, "subformat=fixed"),
+        ("vmdk", Format::Vmdk, "subformat=monolithicSparse"),
+        ("vmdk", Format::Vmdk, "subformat=monolithicFlat"),
+    ] {
+        // Zeros are written too, or left out: files then end in different places.
+        for sparse in ["0", "4k"] {
+            let convert =
+                ["convert", "-t", "unsafe", "-S", sparse, "-f", "raw", "-O", format, "-o", options, "source", "copy"];
+            bench.run("qemu-img", &convert);
+            assert_content(&bench.path("copy"), ours, &source, &mut bench.dice);
+        }
+    }
+}
+
+#[test]
 fn an_image_shows_its_active_state_and_not_its_snapshots() {
     let Some(mut bench) = Bench::new() else { return };
     bench.create("qcow2", "", "disk", SIZE);
@@ -212,6 +258,7 @@ fn chains_of_images_in_all_formats_are_read_through() {
         let base_size = 4 << 20;
         bench.create(format, options, "base", base_size);
         bench.scribble(format, "base", base_size, 30);
+        bench.run("qemu-io", &["-t", "unsafe", "-f", format, "-c", "write -q -P 5 1M 1M", "base"]);
         // Larger than what they build on, and then smaller again.
         for (name, below, below_format, size) in
             [("middle", "base", format, SIZE), ("top", "./middle", "qcow2", 3 << 20)]
@@ -220,6 +267,9 @@ fn chains_of_images_in_all_formats_are_read_through() {
             let size = size.to_string();
             let create = ["create", "-q", "-f", "qcow2", "-o", more, "-b", below, "-F", below_format, name, &size];
             bench.run("qemu-img", &create);
+            // Zeros over what is below, of whole clusters and of parts of one.
+            let zeros = if name == "top" { "write -q -z 1602k 50k" } else { "write -q -z 1M 256k" };
+            bench.run("qemu-io", &["-t", "unsafe", "-f", "qcow2", "-c", zeros, name]);
             bench.scribble("qcow2", name, size.parse().unwrap(), 15);
         }
         bench.compare("qcow2", "top", Format::Qcow2);
@@ -235,7 +285,10 @@ fn snapshots_of_vmdks_are_read_over_the_parent_that_they_were_made_for_and_no_ot
     let Some(mut bench) = Bench::new() else { return };
     bench.create("vmdk", "", "base.vmdk", SIZE);
     bench.scribble("vmdk", "base.vmdk", SIZE, 30);
-    bench.run("qemu-img", &["create", "-q", "-f", "vmdk", "-b", "base.vmdk", "-F", "vmdk", "child.vmdk"]);
+    bench.run("qemu-io", &["-f", "vmdk", "-c", "write -q -P 5 1M 1M", "base.vmdk"]);
+    let child = ["create", "-q", "-f", "vmdk", "-o", "zeroed_grain=on", "-b", "base.vmdk", "-F", "vmdk", "child.vmdk"];
+    bench.run("qemu-img", &child);
+    bench.run("qemu-io", &["-f", "vmdk", "-c", "write -q -z 1M 256k", "child.vmdk"]);
     bench.scribble("vmdk", "child.vmdk", SIZE, 30);
     bench.compare("vmdk", "child.vmdk", Format::Vmdk);
     fs::remove_file(bench.path("base.vmdk")).unwrap();

@@ -2,7 +2,6 @@
 
 use super::cookie::Cookies;
 use super::failures::FailedSignIns;
-use super::seam;
 use crate::Service;
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,7 +19,7 @@ pub(crate) struct App {
 
 impl App {
     pub(crate) fn new(service: Arc<Service>, hsts: bool, request_time_max: Duration) -> Arc<Self> {
-        let cookies = Cookies::new(&seam::web_key(&service));
+        let cookies = Cookies::new(service.web_key());
         Arc::new(Self { service, cookies, failures: FailedSignIns::new(), hsts, request_time_max })
     }
 }

@@ -2,11 +2,12 @@
 //! with a key that every process of the service derives, so any of them accepts it, and it holds no secret of the user's.
 
 use super::problem::Problem;
-use super::seam::Identity;
+use crate::user::Identity;
 use crate::{LIFETIME_MAX, UnixTime};
 use axum::http::header::COOKIE;
 use axum::http::{HeaderMap, HeaderValue};
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
+use secrecy::{ExposeSecret, SecretBox};
 use serde::{Deserialize, Serialize};
 
 /// `__Host-`: browsers take it over HTTPS only, for this host and all of its paths (RFC 6265bis, 4.1.3.2).
@@ -35,7 +36,8 @@ pub(crate) struct SignIn {
 }
 
 impl Cookies {
-    pub(crate) fn new(key: &[u8; 32]) -> Self {
+    pub(crate) fn new(key: &SecretBox<[u8; 32]>) -> Self {
+        let key = key.expose_secret();
         let mut validation = Validation::new(Algorithm::HS256);
         validation.set_audience(&[AUDIENCE]);
         validation.set_required_spec_claims(&["exp", "aud"]);
@@ -47,7 +49,7 @@ impl Cookies {
     pub(crate) fn give(&self, identity: Identity) -> Result<(HeaderValue, u64), Problem> {
         let now = UnixTime::now().seconds();
         let longest = now.saturating_add(LIFETIME_MAX.as_secs());
-        let exp = identity.until.unwrap_or(longest).min(longest);
+        let exp = identity.until.map_or(longest, UnixTime::seconds).min(longest);
         let claims = Claims { aud: AUDIENCE.to_owned(), exp, user: identity };
         let failed = |error: &dyn std::fmt::Display| {
             Problem::from(crate::Error::internal(format!("the sign-in could not be kept: {error}")))
@@ -88,10 +90,12 @@ fn value(headers: &HeaderMap) -> Option<&str> {
 mod tests {
     use super::*;
 
-    const KEY: [u8; 32] = [1; 32];
+    fn cookies(key: u8) -> Cookies {
+        Cookies::new(&SecretBox::new(Box::new([key; 32])))
+    }
 
     fn ann() -> Identity {
-        Identity { name: "ann".into(), until: None }
+        Identity { name: "ann".into(), roles: vec!["operator".into()], proof: "1".into(), until: None }
     }
 
     fn sent(cookie: &str) -> HeaderMap {
@@ -106,16 +110,16 @@ mod tests {
 
     #[test]
     fn another_process_with_the_same_key_accepts_a_cookie_and_one_with_another_key_does_not() {
-        let (header, seconds) = Cookies::new(&KEY).give(ann()).unwrap();
+        let (header, seconds) = cookies(1).give(ann()).unwrap();
         assert_eq!(seconds, 12 * 60 * 60);
         let headers = sent(&format!("theme=dark; {}; x=y", pair(&header)));
-        assert_eq!(Cookies::new(&KEY).check(&headers).unwrap().identity.name, "ann");
-        assert!(Cookies::new(&[2; 32]).check(&headers).is_none());
+        assert_eq!(cookies(1).check(&headers).unwrap().identity.name, "ann");
+        assert!(cookies(2).check(&headers).is_none());
     }
 
     #[test]
     fn a_cookie_is_kept_from_scripts_from_other_hosts_and_from_requests_of_other_sites() {
-        let (header, _) = Cookies::new(&KEY).give(ann()).unwrap();
+        let (header, _) = cookies(1).give(ann()).unwrap();
         let text = header.to_str().unwrap();
         for attribute in ["; Path=/;", "; Secure;", "; HttpOnly;", "; SameSite=Strict;", "; Max-Age=43200"] {
             assert!(text.contains(attribute), "{text}");
@@ -126,18 +130,18 @@ mod tests {
 
     #[test]
     fn a_cookie_ends_with_the_token_that_it_came_from_and_an_old_one_is_not_accepted() {
-        let cookies = Cookies::new(&KEY);
-        let soon = UnixTime::now().seconds() + 60;
-        let (_, seconds) = cookies.give(Identity { until: Some(soon), ..ann() }).unwrap();
+        let cookies = cookies(1);
+        let at = |seconds| UnixTime::from_seconds(UnixTime::now().seconds() + 60 - seconds);
+        let (_, seconds) = cookies.give(Identity { until: Some(at(0)), ..ann() }).unwrap();
         assert!(seconds <= 60);
-        let (old, seconds) = cookies.give(Identity { until: Some(soon - 100), ..ann() }).unwrap();
+        let (old, seconds) = cookies.give(Identity { until: Some(at(100)), ..ann() }).unwrap();
         assert_eq!(seconds, 0);
         assert!(cookies.check(&sent(&pair(&old))).is_none());
     }
 
     #[test]
     fn a_changed_unsigned_or_foreign_token_is_none() {
-        let cookies = Cookies::new(&KEY);
+        let cookies = cookies(1);
         let (header, _) = cookies.give(ann()).unwrap();
         let good = pair(&header);
         let (signed, _) = good.rsplit_once('.').unwrap();
@@ -146,7 +150,7 @@ mod tests {
         let foreign = jsonwebtoken::encode(
             &Header::default(),
             &Claims { aud: "something else".into(), exp: u64::MAX, user: ann() },
-            &EncodingKey::from_secret(&KEY),
+            &EncodingKey::from_secret(&[1; 32]),
         );
         for bad in [
             format!("{signed}.AAAA"),

@@ -4,8 +4,7 @@ use lru::LruCache;
 use std::net::{IpAddr, Ipv6Addr};
 use std::num::NonZeroUsize;
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
-use tokio::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Failures within [`WINDOW`] that an address may have.
 const FAILURES_MAX: u32 = 10;
@@ -34,19 +33,19 @@ impl FailedSignIns {
     }
 
     /// How long this address has to wait before it may try again; `None` when it may now.
-    pub(crate) fn wait(&self, address: IpAddr) -> Option<Duration> {
+    pub(crate) fn wait(&self, address: IpAddr, now: Instant) -> Option<Duration> {
         let mut addresses = self.by_address.lock().unwrap_or_else(PoisonError::into_inner);
         let failures = addresses.get(&network(address))?;
-        let left = WINDOW.checked_sub(failures.since.elapsed())?;
+        let left = WINDOW.checked_sub(now.saturating_duration_since(failures.since))?;
         (failures.count >= FAILURES_MAX && !left.is_zero()).then_some(left)
     }
 
     /// One more failure.
-    pub(crate) fn count(&self, address: IpAddr) {
+    pub(crate) fn count(&self, address: IpAddr, now: Instant) {
         let mut addresses = self.by_address.lock().unwrap_or_else(PoisonError::into_inner);
-        let failures = addresses.get_or_insert_mut(network(address), || Failures { since: Instant::now(), count: 0 });
-        if failures.since.elapsed() >= WINDOW {
-            *failures = Failures { since: Instant::now(), count: 0 };
+        let failures = addresses.get_or_insert_mut(network(address), || Failures { since: now, count: 0 });
+        if now.saturating_duration_since(failures.since) >= WINDOW {
+            *failures = Failures { since: now, count: 0 };
         }
         failures.count = failures.count.saturating_add(1);
     }
@@ -71,32 +70,32 @@ mod tests {
         text.parse().unwrap()
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn after_ten_failures_an_address_waits_for_the_rest_of_the_minute() {
+    #[test]
+    fn after_ten_failures_an_address_waits_for_the_rest_of_the_minute() {
         let failed = FailedSignIns::new();
-        let (bad, good) = (address("192.0.2.1"), address("192.0.2.2"));
+        let (bad, good, now) = (address("192.0.2.1"), address("192.0.2.2"), Instant::now());
         for _ in 0..FAILURES_MAX {
-            assert_eq!(failed.wait(bad), None);
-            failed.count(bad);
+            assert_eq!(failed.wait(bad, now), None);
+            failed.count(bad, now);
         }
-        tokio::time::advance(Duration::from_secs(20)).await;
-        assert_eq!(failed.wait(bad), Some(Duration::from_secs(40)));
-        assert_eq!(failed.wait(good), None);
-        tokio::time::advance(Duration::from_secs(40)).await;
-        assert_eq!(failed.wait(bad), None);
-        failed.count(bad);
-        assert_eq!(failed.wait(bad), None);
+        let later = now + Duration::from_secs(20);
+        assert_eq!(failed.wait(bad, later), Some(Duration::from_secs(40)));
+        assert_eq!(failed.wait(good, later), None);
+        let after = now + WINDOW;
+        assert_eq!(failed.wait(bad, after), None);
+        failed.count(bad, after);
+        assert_eq!(failed.wait(bad, after), None);
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn addresses_of_one_ipv6_network_count_together_and_mapped_ones_as_what_they_are() {
-        let failed = FailedSignIns::new();
+    #[test]
+    fn addresses_of_one_ipv6_network_count_together_and_mapped_ones_as_what_they_are() {
+        let (failed, now) = (FailedSignIns::new(), Instant::now());
         for number in 0..FAILURES_MAX {
-            failed.count(address(&format!("2001:db8:0:1::{number:x}")));
-            failed.count(address("::ffff:192.0.2.1"));
+            failed.count(address(&format!("2001:db8:0:1::{number:x}")), now);
+            failed.count(address("::ffff:192.0.2.1"), now);
         }
-        assert!(failed.wait(address("2001:db8:0:1:ffff::1")).is_some());
-        assert!(failed.wait(address("2001:db8:0:2::1")).is_none());
-        assert!(failed.wait(address("192.0.2.1")).is_some());
+        assert!(failed.wait(address("2001:db8:0:1:ffff::1"), now).is_some());
+        assert!(failed.wait(address("2001:db8:0:2::1"), now).is_none());
+        assert!(failed.wait(address("192.0.2.1"), now).is_some());
     }
 }

@@ -9,7 +9,6 @@ use super::cookie;
 use super::launcher::{Commands, Launchers};
 use super::problem::Problem;
 use super::request::{Body, One, Peer, SignedIn, Two, by_token};
-use super::seam;
 use crate::{GrantId, GrantRequest, PointId, VmName};
 use axum::Json;
 use axum::extract::State;
@@ -33,7 +32,7 @@ pub(crate) async fn sign_in(
     Body(request): Body<SignInRequest>,
 ) -> Result<Response, Problem> {
     let user = by_token(&app, peer, &SecretString::from(request.token.trim())).await?;
-    let (cookie, seconds) = app.cookies.give(seam::identity(&user))?;
+    let (cookie, seconds) = app.cookies.give(user.identity())?;
     let answer = session_answer(&app, user.name(), Some(seconds));
     Ok(([(SET_COOKIE, cookie)], Json(answer)).into_response())
 }
@@ -85,8 +84,8 @@ pub(crate) async fn grant(
         file_name: &granted.file_name,
         bundle: &granted.bundle,
         password: granted.password.expose_secret(),
-        commands: Commands::new(&granted.grant, &granted.file_name),
-        launchers: Launchers::new(&granted.grant, &granted.bundle)?,
+        commands: Commands::new(&granted.file_name),
+        launchers: Launchers::new(&granted.grant, &granted.file_name, &granted.bundle)?,
     };
     Ok((StatusCode::CREATED, Json(answer)).into_response())
 }

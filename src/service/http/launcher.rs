@@ -21,16 +21,21 @@ pub struct Commands {
 }
 
 impl Commands {
-    /// The commands for a grant's bundle in a file of this name, whose characters mean nothing to a shell.
+    /// The commands for a bundle in a file of this name, whose characters mean nothing to a shell. The directory has the name of
+    /// the VM and the point in it, so that several points can be mounted side by side.
     #[must_use]
-    pub fn new(grant: &Grant, file_name: &str) -> Self {
-        // Names of VMs are made of characters that mean nothing to a shell either.
-        let vm = &grant.vm;
+    pub fn new(file_name: &str) -> Self {
+        let directory = directory(file_name);
         Self {
-            linux: format!("mkdir -p {vm} && fr-mount --read-only {file_name} {vm}"),
-            windows: format!("mkdir -Force {vm}; fr-mount --read-only {file_name} {vm}"),
+            linux: format!("mkdir -p {directory} && fr-mount --read-only {file_name} {directory}"),
+            windows: format!("mkdir -Force {directory}; fr-mount --read-only {file_name} {directory}"),
         }
     }
+}
+
+/// A name for the directory that a bundle is mounted at: that of its file without the extension.
+fn directory(file_name: &str) -> &str {
+    file_name.rsplit_once('.').map_or(file_name, |(stem, _)| stem)
 }
 
 /// A script.
@@ -52,30 +57,34 @@ pub struct Launchers {
 }
 
 impl Launchers {
-    /// The scripts that mount this bundle.
+    /// The scripts that mount this bundle, whose file would have this name.
     ///
     /// # Errors
     /// [`crate::ErrorKind::Internal`] when the bundle is not what a script can hold as it is: lines of printable ASCII.
-    pub fn new(grant: &Grant, bundle: &str) -> Result<Self, Error> {
+    pub fn new(grant: &Grant, file_name: &str, bundle: &str) -> Result<Self, Error> {
         let bundle = bundle.trim_end_matches('\n');
         let is_plain = bundle.bytes().all(|byte| byte == b'\n' || byte == b' ' || byte.is_ascii_graphic());
         let ends_early = bundle.lines().any(|line| line == END || line.starts_with(WINDOWS_END));
         if !is_plain || ends_early {
             return Err(Error::internal("the bundle cannot be put into a script: download it as a file"));
         }
-        let name = format!("{}-{}", grant.vm, grant.point);
-        let fill = |template: &str, file_name: String| {
+        let directory = directory(file_name);
+        let fill = |template: &str, script_name: String| {
             let text = template
                 .replace("@VM@", grant.vm.as_str())
                 .replace("@POINT@", grant.point.as_str())
                 .replace("@UNTIL@", &grant.expires_at.to_string())
-                .replace("@FILE@", &file_name)
-                .replace("@BUNDLE_FILE@", &format!("{name}.frbundle"))
+                .replace("@FILE@", &script_name)
+                .replace("@BUNDLE_FILE@", file_name)
+                .replace("@DIRECTORY@", directory)
                 .replace("@END@", END)
                 .replace("@BUNDLE@", bundle);
-            Launcher { file_name, text }
+            Launcher { file_name: script_name, text }
         };
-        Ok(Self { linux: fill(LINUX, format!("mount-{name}.sh")), windows: fill(WINDOWS, format!("mount-{name}.ps1")) })
+        Ok(Self {
+            linux: fill(LINUX, format!("mount-{directory}.sh")),
+            windows: fill(WINDOWS, format!("mount-{directory}.ps1")),
+        })
     }
 }
 

@@ -2,7 +2,6 @@
 
 use super::app::App;
 use super::problem::Problem;
-use super::seam;
 use crate::{ErrorKind, User};
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
@@ -15,6 +14,7 @@ use serde::de::DeserializeOwned;
 use std::net::IpAddr;
 use std::str::FromStr;
 use std::sync::Arc;
+use std::time::Instant;
 
 /// The address that a connection comes from.
 #[derive(Clone, Copy, Debug)]
@@ -63,19 +63,19 @@ impl FromRequestParts<Arc<App>> for SignedIn {
                 "You are not signed in. Sign in on the page, or send 'Authorization: Bearer TOKEN'.",
             ));
         };
-        let user = seam::resume(&app.service, &sign_in.identity)?;
+        let user = app.service.resume(&sign_in.identity)?;
         Ok(Self { user, from: peer.name(), seconds_left: Some(sign_in.seconds_left) })
     }
 }
 
 /// Who the holder of a token is. An address that failed too often has to wait, so that guessing leads nowhere.
 pub(crate) async fn by_token(app: &App, peer: Peer, token: &SecretString) -> Result<User, Problem> {
-    if let Some(wait) = app.failures.wait(peer.0) {
+    if let Some(wait) = app.failures.wait(peer.0, Instant::now()) {
         return Err(Problem::too_many_attempts(wait));
     }
     let user = app.service.sign_in(token, &peer.name()).await;
     if user.as_ref().is_err_and(|error| error.kind() == ErrorKind::NotSignedIn) {
-        app.failures.count(peer.0);
+        app.failures.count(peer.0, Instant::now());
     }
     Ok(user?)
 }

@@ -53,6 +53,11 @@ pub(crate) fn since_boot() -> Duration {
     Duration::new(u64::try_from(time.tv_sec).unwrap_or(0), u32::try_from(time.tv_nsec).unwrap_or(0))
 }
 
+/// The number of the user whom this process belongs to.
+pub(crate) fn user_number() -> u32 {
+    rustix::process::getuid().as_raw()
+}
+
 /// What an administrator tells a running service.
 pub(crate) struct Signals {
     terminate: Signal,

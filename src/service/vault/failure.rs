@@ -21,7 +21,7 @@ pub(super) fn from_store(error: &object_store::Error, what: &str) -> Error {
 }
 
 /// An error and its causes in one line, without what stands behind a `?` in URLs: that can be a signature.
-pub(super) fn reason(error: &dyn std::error::Error) -> String {
+pub(crate) fn reason(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {

@@ -19,6 +19,8 @@ pub(super) struct Read {
     pub(super) header: [u8; HEADER_BYTES],
     pub(super) disk: Arc<dyn Disk>,
     pub(super) blocks: BlockRange,
+    /// Nothing of it is sent.
+    pub(super) discard: bool,
     /// How many bytes the initiator has room for.
     pub(super) expected_length: u32,
     /// Whether it takes part in the CmdSN window.
@@ -105,7 +107,7 @@ impl Reads {
         }
         let read = self.take(ticket.task_tag)?;
         let outcome = match outcome {
-            Ok(data) if data.len() == ticket.bytes => Ok(data),
+            Ok(data) if data.len() == ticket.bytes => Ok(if read.discard { Bytes::new() } else { data }),
             Ok(data) => {
                 tracing::error!(expected = ticket.bytes, found = data.len(), "a disk answered with a wrong length");
                 Err(Sense::INTERNAL_TARGET_FAILURE)

@@ -3,7 +3,7 @@
 use super::cdb::{self, Command};
 use super::page_length::u32_length;
 use super::vital_product_data::{self, Identity};
-use super::{Cdb, LUNS_MAX, Sense, capacity, inquiry, mode_sense};
+use super::{Cdb, LUNS_MAX, Sense, capacity, inquiry, mode_sense, operation_codes, reservations};
 use block::{BlockRange, Disk, Geometry};
 use bytes::{BufMut, Bytes, BytesMut};
 use iscsi::scsi::LunNumber;
@@ -20,7 +20,12 @@ pub(crate) enum Answer {
     /// GOOD, with this data (possibly none).
     Good(Bytes),
     /// These blocks of this disk have to be read; they are inside it, and not none.
-    Read(Arc<dyn Disk>, BlockRange),
+    Read {
+        disk: Arc<dyn Disk>,
+        blocks: BlockRange,
+        /// Nothing is sent of them: it is only to be found out whether they can be read.
+        discard: bool,
+    },
     /// CHECK CONDITION.
     CheckCondition(Sense),
 }
@@ -119,26 +124,43 @@ impl LogicalUnits {
             Command::ModeSense(command) => {
                 Ok(good(mode_sense::mode_sense(command, geometry)?, command.allocation_length))
             }
-            Command::Read(blocks) => self.read(unit, blocks),
-            Command::SynchronizeCache => Ok(Answer::Good(Bytes::new())),
+            Command::Read(blocks) => self.on_blocks(unit, blocks, false),
+            // Nothing is taken from initiators, so there is nothing to compare with.
+            Command::Verify { blocks, compare: true } if blocks.count > 0 => {
+                inside(medium(geometry)?, blocks)?;
+                Err(Sense::INVALID_FIELD_IN_CDB)
+            }
+            Command::Verify { blocks, .. } => self.on_blocks(unit, blocks, true),
+            Command::PreFetch(blocks) => {
+                inside(medium(geometry)?, blocks)?;
+                Ok(Answer::Good(Bytes::new()))
+            }
+            Command::GetLbaStatus { first, allocation_length } => {
+                Ok(good(capacity::lba_status(medium(geometry)?, first)?, allocation_length))
+            }
+            Command::PersistentReserveIn { service_action, allocation_length } => {
+                Ok(good(reservations::persistent_reserve_in(service_action)?, allocation_length))
+            }
+            Command::ReportSupportedOperationCodes(command) => {
+                Ok(good(operation_codes::report(command)?, command.allocation_length))
+            }
+            Command::NothingToDo => Ok(Answer::Good(Bytes::new())),
             Command::Write => Err(Sense::WRITE_PROTECTED),
             // Answered before it is known which unit is meant.
             Command::ReportLuns { .. } | Command::RequestSense { .. } => Err(Sense::INTERNAL_TARGET_FAILURE),
         }
     }
 
-    fn read(&self, unit: &LogicalUnit, blocks: BlockRange) -> Result<Answer, Sense> {
+    fn on_blocks(&self, unit: &LogicalUnit, blocks: BlockRange, discard: bool) -> Result<Answer, Sense> {
         let geometry = medium(unit.disk.geometry())?;
-        if blocks.end().is_none_or(|end| end > geometry.blocks()) {
-            return Err(Sense::LBA_OUT_OF_RANGE);
-        }
+        inside(geometry, blocks)?;
         if blocks.count > self.read_bytes_max >> geometry.block_size().shift() {
             return Err(Sense::INVALID_FIELD_IN_CDB);
         }
         if blocks.count == 0 {
             return Ok(Answer::Good(Bytes::new()));
         }
-        Ok(Answer::Read(Arc::clone(&unit.disk), blocks))
+        Ok(Answer::Read { disk: Arc::clone(&unit.disk), blocks, discard })
     }
 
     fn report_luns(&self, select_report: u8) -> Result<Bytes, Sense> {
@@ -181,6 +203,10 @@ fn request_sense(sense: Sense, descriptor_format: bool, allocation_length: usize
 /// A disk without blocks is a drive without a medium.
 fn medium(geometry: Geometry) -> Result<Geometry, Sense> {
     if geometry.blocks() == 0 { Err(Sense::MEDIUM_NOT_PRESENT) } else { Ok(geometry) }
+}
+
+fn inside(geometry: Geometry, blocks: BlockRange) -> Result<(), Sense> {
+    if blocks.end().is_none_or(|end| end > geometry.blocks()) { Err(Sense::LBA_OUT_OF_RANGE) } else { Ok(()) }
 }
 
 /// No more than the initiator has room for.

@@ -12,9 +12,16 @@ const UNIT_SERIAL_NUMBER: u8 = 0x80;
 const DEVICE_IDENTIFICATION: u8 = 0x83;
 const BLOCK_LIMITS: u8 = 0xb0;
 const BLOCK_DEVICE_CHARACTERISTICS: u8 = 0xb1;
+const LOGICAL_BLOCK_PROVISIONING: u8 = 0xb2;
 /// Ascending, as page 00h must tell them.
-const PAGES: [u8; 5] =
-    [SUPPORTED_PAGES, UNIT_SERIAL_NUMBER, DEVICE_IDENTIFICATION, BLOCK_LIMITS, BLOCK_DEVICE_CHARACTERISTICS];
+const PAGES: [u8; 6] = [
+    SUPPORTED_PAGES,
+    UNIT_SERIAL_NUMBER,
+    DEVICE_IDENTIFICATION,
+    BLOCK_LIMITS,
+    BLOCK_DEVICE_CHARACTERISTICS,
+    LOGICAL_BLOCK_PROVISIONING,
+];
 
 /// CODE SET of a designator.
 const BINARY: u8 = 1;
@@ -54,6 +61,8 @@ pub(super) fn page(page: u8, identity: &Identity, block_size: BlockSize, transfe
         DEVICE_IDENTIFICATION => designators(identity),
         BLOCK_LIMITS => block_limits(block_size, transfer_max),
         BLOCK_DEVICE_CHARACTERISTICS => block_device_characteristics(),
+        // Nothing can be unmapped, as LBPME in READ CAPACITY (16) says too: no threshold, no command, no type.
+        LOGICAL_BLOCK_PROVISIONING => Bytes::from_static(&[0; 4]),
         _ => return Err(Sense::INVALID_FIELD_IN_CDB),
     };
     let mut data = BytesMut::new();

@@ -14,7 +14,9 @@ const DATA_PROTECT: (u8, u8, u8) = (7, 0x27, 0);
 async fn reads_give_the_disks_bytes_whatever_limits_and_digests_are_agreed() {
     let target = serve(config(vec![disk(0, 256 * KIB), disk(1, 256 * KIB)])).await;
     for (number, (segment, burst)) in
-        [(512, 512), (1000, 3000), (8192, 16384), (262_144, 262_144), (16384, 8192)].into_iter().enumerate()
+        [(512, 512), (1000, 3000), (8192, 16384), (262_144, 262_144), (16384, 8192), (16_777_215, 16_777_215)]
+            .into_iter()
+            .enumerate()
     {
         let digest = |on: bool| if on { "CRC32C,None" } else { "None" };
         let digests = Digests { header: number & 1 == 1, data: number & 2 == 2 };

@@ -287,3 +287,136 @@ async fn endless_logins_are_ended() {
     initiator.assert_closed().await;
     target.shutdown().await;
 }
+
+/// What is offered and what has to be answered, in one.
+type Offers<'a> = &'a [(&'a str, &'a str, Option<&'a str>)];
+
+const OPEN_ISCSI: Offers<'_> = &[
+    ("InitiatorAlias", "host", None),
+    ("HeaderDigest", "None", Some("None")),
+    ("DataDigest", "None", Some("None")),
+    ("DefaultTime2Wait", "2", Some("2")),
+    ("DefaultTime2Retain", "0", Some("0")),
+    ("IFMarker", "No", Some("No")),
+    ("OFMarker", "No", Some("No")),
+    ("ErrorRecoveryLevel", "0", Some("0")),
+    ("InitialR2T", "No", Some("Yes")),
+    ("ImmediateData", "Yes", Some("No")),
+    ("MaxBurstLength", "16776192", Some("16776192")),
+    ("FirstBurstLength", "262144", Some("65536")),
+    ("MaxOutstandingR2T", "1", Some("1")),
+    ("MaxConnections", "1", Some("1")),
+    ("DataPDUInOrder", "Yes", Some("Yes")),
+    ("DataSequenceInOrder", "Yes", Some("Yes")),
+    ("MaxRecvDataSegmentLength", "262144", None),
+];
+
+const WINDOWS: Offers<'_> = &[
+    ("HeaderDigest", "None,CRC32C", Some("None")),
+    ("DataDigest", "None,CRC32C", Some("None")),
+    ("ErrorRecoveryLevel", "2", Some("0")),
+    ("InitialR2T", "No", Some("Yes")),
+    ("ImmediateData", "Yes", Some("No")),
+    ("MaxRecvDataSegmentLength", "65536", None),
+    ("MaxBurstLength", "262144", Some("262144")),
+    ("FirstBurstLength", "65536", Some("65536")),
+    ("MaxConnections", "8", Some("1")),
+    ("DataPDUInOrder", "Yes", Some("Yes")),
+    ("DataSequenceInOrder", "Yes", Some("Yes")),
+    ("DefaultTime2Wait", "0", Some("0")),
+    ("DefaultTime2Retain", "60", Some("0")),
+    ("MaxOutstandingR2T", "16", Some("1")),
+];
+
+/// Everything else that an initiator may come with.
+const OTHERS: Offers<'_> = &[
+    ("HeaderDigest", "CRC32C,None", Some("CRC32C")),
+    ("DataDigest", "X-fast,CRC32C", Some("CRC32C")),
+    ("IFMarker", "Yes", Some("No")),
+    ("OFMarkInt", "2048~4096", Some("Reject")),
+    ("TaskReporting", "FastAbort,ResponseFence,RFC3720", Some("RFC3720")),
+    ("iSCSIProtocolLevel", "2", Some("1")),
+    ("MaxRecvDataSegmentLength", "0x1000", None),
+    ("X-org.example.speed", "fast", Some("NotUnderstood")),
+    ("X#NodeArchitecture", "os=1,cpu=2", Some("NotUnderstood")),
+    ("RDMAExtensions", "Yes", Some("NotUnderstood")),
+];
+
+#[tokio::test]
+async fn well_known_initiators_get_the_answers_they_need() {
+    let target = serve(config(vec![disk(0, 4096)])).await;
+    for offers in [OPEN_ISCSI, WINDOWS, OTHERS] {
+        let mut initiator = Initiator::connect(&target).await;
+        let keys = [&NAMES[..], &[("SessionType", "Normal"), ("AuthMethod", "CHAP,None")]].concat();
+        let response = initiator.login(stage(Stage::Security, Some(Stage::Operational)), &keys).await;
+        assert_eq!((code(&response), response.stage.transit_to), ((0, 0), Some(Stage::Operational)));
+        let answer = Pairs::parse(&response.data).unwrap();
+        assert_eq!(answer, pairs(&[("TargetPortalGroupTag", "1"), ("AuthMethod", "None")]));
+        let keys: Vec<_> = offers.iter().map(|(key, offer, _)| (*key, *offer)).collect();
+        let response = initiator.login(stage(Stage::Operational, Some(Stage::FullFeature)), &keys).await;
+        assert_eq!((code(&response), response.stage.transit_to), ((0, 0), Some(Stage::FullFeature)));
+        let answers = offers.iter().filter_map(|(key, _, answer)| Some((*key, (*answer)?)));
+        let expected: Vec<_> = answers.chain([("MaxRecvDataSegmentLength", "8192")]).collect();
+        let answer = Pairs::parse(&response.data).unwrap();
+        assert_eq!(answer, pairs(&expected));
+        initiator.begin_full_feature(&answer);
+        assert_eq!(initiator.read(0, 0, 8).await.len(), 4096);
+    }
+    target.shutdown().await;
+}
+
+#[tokio::test]
+async fn binary_values_may_be_in_base64() {
+    let base64 = |bytes: &[u8]| {
+        const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+        let mut text = "0b".to_owned();
+        for group in bytes.chunks(3) {
+            let value = group.iter().chain([&0; 2]).take(3).fold(0_u32, |value, byte| value << 8 | u32::from(*byte));
+            for place in 0..4 {
+                let digit = DIGITS[(value >> (18 - 6 * place) & 63) as usize];
+                text.push(if place <= group.len() { char::from(digit) } else { '=' });
+            }
+        }
+        text
+    };
+    let target = serve_with_chap().await;
+    let mut initiator = Initiator::connect(&target).await;
+    let (algorithm, challenge) = challenged(&mut initiator, "5,7").await;
+    assert_eq!(algorithm, ChapAlgorithm::Md5);
+    let ours = Challenge::random().unwrap();
+    let response = base64(&challenge.answer(algorithm, &SecretString::from(SECRET)));
+    let (identifier, bytes) = (ours.identifier.to_string(), base64(&ours.bytes));
+    let keys = [("CHAP_N", USER), ("CHAP_R", &response), ("CHAP_I", &identifier), ("CHAP_C", &bytes)];
+    let response = initiator.login(stage(Stage::Security, Some(Stage::Operational)), &keys).await;
+    assert_eq!(code(&response), (0, 0));
+    let answer = Pairs::parse(&response.data).unwrap();
+    let proof = parse_binary(answer.value("CHAP_R").unwrap()).unwrap();
+    assert!(ours.is_answered_by(&proof, algorithm, &SecretString::from(TARGET_SECRET)));
+    target.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_login_with_endless_text_or_keys_is_refused() {
+    let target = serve(config(vec![])).await;
+    let mut initiator = Initiator::connect(&target).await;
+    let part = pairs(&[("X-long", &"x".repeat(2000))]).encode();
+    let mut sent = 0;
+    let refused = loop {
+        let flags = TransitFlags { continues: true, ..stage(Stage::Operational, None) };
+        let request = initiator.login_request(flags, part.clone());
+        initiator.send(request.into_pdu()).await;
+        let response = initiator.login_response().await;
+        if code(&response) != (0, 0) {
+            break code(&response);
+        }
+        sent += part.len();
+    };
+    assert_eq!(refused, (2, 0));
+    assert!((8 << 10..=16 << 10).contains(&sent), "{sent}");
+    let mut initiator = Initiator::connect(&target).await;
+    let keys: Vec<_> = (0..300).map(|number| format!("X-{number}")).collect();
+    let keys: Vec<_> = keys.iter().map(|key| (key.as_str(), "1")).collect();
+    let response = initiator.login(stage(Stage::Operational, None), &[&NAMES[..], &keys].concat()).await;
+    assert_eq!(code(&response), (2, 0));
+    target.shutdown().await;
+}

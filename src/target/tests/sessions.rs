@@ -18,7 +18,7 @@ async fn discover(target: &Handle) -> Initiator {
 }
 
 /// Waits until the target counts so many connections.
-async fn until_connections(target: &Handle, count: usize) {
+pub(super) async fn until_connections(target: &Handle, count: usize) {
     let reached = async {
         while target.connections() != count {
             sleep(Duration::from_millis(1)).await;

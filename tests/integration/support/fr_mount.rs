@@ -30,6 +30,7 @@ pub(crate) mod exit {
     pub(crate) const WRONG_PASSWORD: i32 = 19;
     pub(crate) const NOT_VALID: i32 = 20;
     pub(crate) const EXPIRED: i32 = 21;
+    pub(crate) const LIFETIME_OVER: i32 = 22;
     pub(crate) const REVOKED: i32 = 23;
 }
 

@@ -1,14 +1,10 @@
 //! `fr-serve` itself: a vault, its configuration, and the processes that serve it.
 
-use super::certificates::{Certificates, SERVER_NAME};
 use super::fr_mount::Ended;
 use super::object_store::ObjectStore;
 use super::ports::free_port;
 use super::process::{Background, wait_until};
-use secrecy::ExposeSecret;
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
-use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::net::{SocketAddr, TcpStream};
 use std::os::unix::fs::PermissionsExt;
@@ -37,11 +33,11 @@ impl Default for Setup<'_> {
     }
 }
 
-/// A vault with a key, a certificate and a user: what several processes serve together.
+/// A vault with a key, a certificate and a user, as `fr-serve init` makes them: what several processes serve together.
 pub(crate) struct Installation {
     directory: tempfile::TempDir,
     token: String,
-    common: String,
+    common: toml::Table,
     processes: AtomicUsize,
     portal: Option<SocketAddr>,
 }
@@ -49,16 +45,25 @@ pub(crate) struct Installation {
 impl Installation {
     pub(crate) fn new(setup: &Setup<'_>) -> Self {
         let directory = tempfile::Builder::new().prefix("fr-serve-test-").tempdir().unwrap();
-        for name in ["vault", "tmp"] {
-            fs::create_dir(directory.path().join(name)).unwrap();
+        fs::create_dir(directory.path().join("tmp")).unwrap();
+        let vault = setup.store.map_or_else(|| "vault".to_owned(), ObjectStore::url);
+        let mut init = program(directory.path());
+        init.args(["--json", "init", "--host", "127.0.0.1", "--user", USER, "--vault", &vault]).arg(directory.path());
+        let made: Value = Ended::run(&mut init).assert_ok().json();
+        let token = made["token"].as_str().unwrap().to_owned();
+        let configuration = fs::read_to_string(made["config"].as_str().unwrap()).unwrap();
+        let mut common: toml::Table = configuration.parse().unwrap();
+        common["maximum_lifetime"] = setup.lifetime.into();
+        common["cache"] = "16MiB".into();
+        if let Some(store) = setup.store {
+            let options = store.options().into_iter().map(|(name, value)| (name.to_owned(), value.into()));
+            common["vault_options"] = toml::Table::from_iter(options).into();
+            let file = |(name, value): (&str, &str)| {
+                private(&directory.path().join(name), value.as_bytes());
+                (name.to_owned(), name.into())
+            };
+            common["vault_secret_files"] = store.secrets().into_iter().map(file).collect::<toml::Table>().into();
         }
-        let certificates = Certificates::make();
-        private(&directory.path().join("tls.pem"), &fs::read(certificates.server_file()).unwrap());
-        let key = bundle::sealed::SigningKey::generate().unwrap();
-        private(&directory.path().join("service.key"), key.to_pkcs8_pem().expose_secret().as_bytes());
-        // Random enough for a test, and different in every one.
-        let token = hex::encode(Sha256::digest(directory.path().as_os_str().as_encoded_bytes()));
-        let common = common(setup, directory.path(), &token);
         Self { directory, token, common, processes: AtomicUsize::new(0), portal: setup.portal }
     }
 
@@ -74,14 +79,14 @@ impl Installation {
     /// A configuration of its own for one more process.
     fn configuration(&self, iscsi: SocketAddr, https: SocketAddr) -> PathBuf {
         let number = self.processes.fetch_add(1, Ordering::SeqCst);
-        let portal = self.portal.unwrap_or(iscsi);
-        let own = format!(
-            "audit = \"audit-{number}.jsonl\"\n{}\n[iscsi]\nlisten = [\"{iscsi}\"]\nportals = [\"{portal}\"]\n\
-             [https]\nlisten = [\"{https}\"]\n",
-            self.common
-        );
+        let list = |address: SocketAddr| toml::Value::from(vec![address.to_string()]);
+        let mut own = self.common.clone();
+        own["audit"] = format!("audit-{number}.jsonl").into();
+        own["iscsi"]["listen"] = list(iscsi);
+        own["iscsi"]["portals"] = list(self.portal.unwrap_or(iscsi));
+        own["https"]["listen"] = list(https);
         let file = self.path().join(format!("fr-serve-{number}.toml"));
-        fs::write(&file, own).unwrap();
+        fs::write(&file, own.to_string()).unwrap();
         file
     }
 
@@ -92,11 +97,8 @@ impl Installation {
     }
 
     fn command(&self, configuration: &Path) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_fr-serve"));
-        command.arg("--config").arg(configuration).env("TMPDIR", self.path().join("tmp")).stdin(Stdio::null());
-        for proxy in ["HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"] {
-            command.env_remove(proxy);
-        }
+        let mut command = program(self.path());
+        command.arg("--config").arg(configuration);
         command
     }
 
@@ -105,7 +107,7 @@ impl Installation {
     pub(crate) fn import(&self, vm: &str, point: &str, options: &[&str], disks: &[PathBuf]) {
         let disks = disks.iter().map(|disk| disk.to_str().unwrap());
         let args: Vec<_> =
-            ["import", vm, "--point", point].into_iter().chain(options.iter().copied()).chain(disks).collect();
+            ["import", "--vm", vm, "--point", point].into_iter().chain(options.iter().copied()).chain(disks).collect();
         self.run(&args).assert_ok();
     }
 
@@ -138,32 +140,14 @@ fn private(file: &Path, content: &[u8]) {
     fs::set_permissions(file, fs::Permissions::from_mode(0o600)).unwrap();
 }
 
-/// The configuration that all processes share, but for its first lines.
-fn common(setup: &Setup<'_>, directory: &Path, token: &str) -> String {
-    let mut text = format!("key = \"service.key\"\ncache = \"16MiB\"\nmaximum_lifetime = \"{}\"\n", setup.lifetime);
-    match setup.store {
-        None => text.push_str("vault = \"vault\"\n"),
-        Some(store) => {
-            writeln!(text, "vault = \"{}\"\n[vault_options]", store.url()).unwrap();
-            for (name, value) in store.options() {
-                writeln!(text, "{name} = \"{value}\"").unwrap();
-            }
-            text.push_str("[vault_secret_files]\n");
-            for (name, value) in store.secrets() {
-                private(&directory.join(name), value.as_bytes());
-                writeln!(text, "{name} = \"{name}\"").unwrap();
-            }
-        }
+/// `fr-serve` with temporary files of its own, and no proxy.
+fn program(directory: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_fr-serve"));
+    command.env("TMPDIR", directory.join("tmp")).stdin(Stdio::null());
+    for proxy in ["HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"] {
+        command.env_remove(proxy);
     }
-    let hash = hex::encode(Sha256::digest(token));
-    write!(
-        text,
-        "[tls]\ncertificate = \"tls.pem\"\nkey = \"tls.pem\"\nserver_name = \"{SERVER_NAME}\"\ntrust = \"pin\"\n\
-         [roles.everything]\nvms = [\"*\"]\nrevoke_others = true\nsee_all = true\n\
-         [[users]]\nname = \"{USER}\"\nroles = [\"everything\"]\ntoken_sha256 = \"{hash}\"\n"
-    )
-    .unwrap();
-    text
+    command
 }
 
 /// A running `fr-serve`; killed when dropped.

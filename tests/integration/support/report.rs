@@ -76,6 +76,10 @@ pub(crate) struct Session {
     pub(crate) source: String,
     pub(crate) mount_point: PathBuf,
     pub(crate) alive: bool,
+    pub(crate) state: String,
+    pub(crate) kind: String,
+    pub(crate) seconds_left: Option<u64>,
+    pub(crate) bytes_read: u64,
 }
 
 /// A failure, as every command prints it with `--json`.

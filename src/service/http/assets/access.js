@@ -36,6 +36,11 @@ export function dropAccess() {
   if (dialog.open) dialog.close();
 }
 
+function closed() {
+  dropAccess();
+  byId("get-access").focus();
+}
+
 function download(name, text) {
   const url = URL.createObjectURL(new Blob([text], { type: "application/octet-stream" }));
   const link = document.createElement("a");
@@ -67,7 +72,7 @@ byId("download-bundle").addEventListener("click", () => held && download(held.fi
 byId("download-linux").addEventListener("click", () => held && download(held.launchers.linux.file_name, held.launchers.linux.text));
 byId("download-windows").addEventListener("click", () => held && download(held.launchers.windows.file_name, held.launchers.windows.text));
 byId("close-access").addEventListener("click", () => dialog.close());
-dialog.addEventListener("close", dropAccess);
+dialog.addEventListener("close", closed);
 dialog.addEventListener("cancel", (event) => {
   // Escape closes; where the password would be lost by it, only the second time.
   if (isSafe) return;

@@ -5,7 +5,7 @@
 #
 #     sh @FILE@ [DIRECTORY [OPTIONS OF fr-mount...]]
 #
-# The files appear below DIRECTORY; without it, below ./@VM@.
+# The files appear below DIRECTORY; without it, below ./@DIRECTORY@.
 set -eu
 umask 077
 
@@ -14,7 +14,7 @@ if ! command -v fr-mount >/dev/null; then
     exit 127
 fi
 
-directory=${1:-./@VM@}
+directory=${1:-./@DIRECTORY@}
 [ $# -eq 0 ] || shift
 made=
 if [ ! -d "$directory" ]; then

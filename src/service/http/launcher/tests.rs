@@ -4,6 +4,8 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
 
+const FILE: &str = "web-1_20261128T100000Z.fr-bundle";
+const DIRECTORY: &str = "web-1_20261128T100000Z";
 const BUNDLE: &str =
     "-----BEGIN SOMETHING-----\n$(touch no) `touch no` \\ \" ' @BUNDLE@\nEOF\n-----END SOMETHING-----\n";
 
@@ -35,7 +37,7 @@ fn stand_in(at: &Path, code: u8) {
 /// Runs the script for Linux in `at`, where the stand-in is the only fr-mount.
 fn run(at: &Path, words: &[&str]) -> Output {
     let script = at.join("script.sh");
-    fs::write(&script, Launchers::new(&grant(), BUNDLE).unwrap().linux.text).unwrap();
+    fs::write(&script, Launchers::new(&grant(), FILE, BUNDLE).unwrap().linux.text).unwrap();
     let path = format!("{}:/usr/bin:/bin", at.join("bin").display());
     let mut command = Command::new("sh");
     command.arg(&script).args(words).current_dir(at).env("PATH", path).env("TMPDIR", at).env_remove("XDG_RUNTIME_DIR");
@@ -53,7 +55,7 @@ fn the_script_for_linux_hands_fr_mount_the_bundle_byte_for_byte_in_a_private_fil
     let private = fs::read_to_string(at.path().join("private")).unwrap();
     assert!(private.contains("fr-mount-bundle.") && !Path::new(&private).exists(), "{private}");
     let words = fs::read_to_string(at.path().join("words")).unwrap();
-    let file = format!("{private}/web-1-20261128T100000Z.frbundle");
+    let file = format!("{private}/{FILE}");
     assert_eq!(words, format!("--read-only\n--password\nfd:3\n{file}\nfiles here\n"));
     assert!(at.path().join("files here").is_dir() && !at.path().join("no").exists());
 }
@@ -73,9 +75,9 @@ fn a_mount_that_fails_leaves_neither_the_bundle_nor_the_directory_and_its_exit_c
 fn a_directory_of_the_user_s_own_stays_when_the_mount_fails() {
     let at = tempfile::tempdir().unwrap();
     stand_in(at.path(), 6);
-    fs::create_dir(at.path().join("web-1")).unwrap();
+    fs::create_dir(at.path().join(DIRECTORY)).unwrap();
     assert_eq!(run(at.path(), &[]).status.code(), Some(6));
-    assert!(at.path().join("web-1").is_dir());
+    assert!(at.path().join(DIRECTORY).is_dir());
 }
 
 #[test]
@@ -85,23 +87,23 @@ fn without_fr_mount_the_script_says_so_and_makes_nothing() {
     let output = run(at.path(), &[]);
     assert_eq!(output.status.code(), Some(127));
     assert!(String::from_utf8_lossy(&output.stderr).contains("fr-mount is not installed"), "{output:?}");
-    assert!(!at.path().join("web-1").exists());
+    assert!(!at.path().join(DIRECTORY).exists());
 }
 
 #[test]
 fn a_bundle_that_would_end_early_in_a_script_or_is_no_plain_text_is_refused() {
     for bad in ["a\nEND_OF_BUNDLE\nrm -rf x", "a\n'@\nRemove-Item", "a\0b", "a\u{e9}", "a\r\nb", "\u{1b}[2J"] {
-        assert!(Launchers::new(&grant(), bad).is_err(), "{bad:?}");
+        assert!(Launchers::new(&grant(), FILE, bad).is_err(), "{bad:?}");
     }
 }
 
 #[test]
 fn no_placeholder_is_left_in_a_script_and_the_bundle_is_in_it_as_it_is() {
-    let Launchers { linux, windows } = Launchers::new(&grant(), BUNDLE).unwrap();
+    let Launchers { linux, windows } = Launchers::new(&grant(), FILE, BUNDLE).unwrap();
     for launcher in [linux, windows] {
         assert_eq!(launcher.text.matches(BUNDLE).count(), 1, "{}", launcher.text);
         let rest = launcher.text.replace(BUNDLE, "");
-        for name in ["@VM@", "@POINT@", "@UNTIL@", "@FILE@", "@BUNDLE_FILE@", "@END@", "@BUNDLE@"] {
+        for name in ["@VM@", "@POINT@", "@UNTIL@", "@FILE@", "@BUNDLE_FILE@", "@DIRECTORY@", "@END@", "@BUNDLE@"] {
             assert!(!rest.contains(name), "{name} in {}", launcher.file_name);
         }
         assert!(rest.contains("2026-11-28T22:00:00Z"), "{rest}");

@@ -4,9 +4,9 @@
 #
 #     powershell -ExecutionPolicy Bypass -File @FILE@ [DIRECTORY [OPTIONS OF fr-mount...]]
 #
-# The files appear below DIRECTORY; without it, below .\@VM@.
+# The files appear below DIRECTORY; without it, below .\@DIRECTORY@.
 param(
-    [string]$Directory = '.\@VM@',
+    [string]$Directory = '.\@DIRECTORY@',
     [Parameter(ValueFromRemainingArguments = $true)][string[]]$Options = @()
 )
 $ErrorActionPreference = 'Stop'

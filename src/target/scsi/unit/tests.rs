@@ -40,7 +40,7 @@ fn ask(units: &LogicalUnits, index: usize, bytes: &[u8]) -> Answer {
 fn data(answer: Answer) -> Bytes {
     match answer {
         Answer::Good(data) => data,
-        Answer::Read(..) => panic!("a read"),
+        Answer::Read { .. } => panic!("a read"),
         Answer::CheckCondition(sense) => panic!("{sense:?}"),
     }
 }
@@ -49,7 +49,7 @@ fn sense(answer: Answer) -> Sense {
     match answer {
         Answer::CheckCondition(sense) => sense,
         Answer::Good(data) => panic!("{data:?}"),
-        Answer::Read(..) => panic!("a read"),
+        Answer::Read { .. } => panic!("a read"),
     }
 }
 
@@ -84,7 +84,7 @@ fn inquiry_with_a_page_but_without_evpd_is_an_invalid_field() {
 fn every_page_of_the_list_is_there_and_no_other() {
     let units = units(vec![small()]);
     let list = data(ask(&units, 0, &[0x12, 1, 0, 0, 255]));
-    assert_eq!(list, &[0, 0, 0, 5, 0x00, 0x80, 0x83, 0xb0, 0xb1][..]);
+    assert_eq!(list, &[0, 0, 0, 6, 0x00, 0x80, 0x83, 0xb0, 0xb1, 0xb2][..]);
     for page in 0..=255 {
         let answer = ask(&units, 0, &[0x12, 1, page, 0, 255]);
         if list[4..].contains(&page) {
@@ -223,7 +223,7 @@ fn reads_inside_the_disk_are_reads_in_every_form() {
         &[0xa8, 0x18, 0x01, 0x02, 0x03, 0x04, 0, 0, 0x01, 0x02],
         &[0x88, 0x18, 0, 0, 0, 0, 0x01, 0x02, 0x03, 0x04, 0, 0, 0x01, 0x02],
     ] {
-        let Answer::Read(_, blocks) = ask(&units, 0, command) else { panic!("not a read") };
+        let Answer::Read { blocks, discard: false, .. } = ask(&units, 0, command) else { panic!("not a read") };
         assert_eq!(blocks, BlockRange { first: 0x0102_0304, count: 0x102 });
     }
 }
@@ -235,7 +235,7 @@ fn a_read_in_six_bytes_has_21_bits_of_address_and_no_empty_length() {
         ([0x08, 0xff, 2, 3, 4], BlockRange { first: 0x1f_0203, count: 4 }),
         ([0x08, 0, 0, 9, 0], BlockRange { first: 9, count: 256 }),
     ] {
-        let Answer::Read(_, read) = ask(&units, 0, &command) else { panic!("not a read") };
+        let Answer::Read { blocks: read, discard: false, .. } = ask(&units, 0, &command) else { panic!("not a read") };
         assert_eq!(read, blocks);
     }
 }
@@ -243,7 +243,7 @@ fn a_read_in_six_bytes_has_21_bits_of_address_and_no_empty_length() {
 #[test]
 fn reads_beyond_the_end_are_out_of_range_also_when_they_are_empty() {
     let units = units(vec![small()]);
-    assert!(matches!(ask(&units, 0, &[0x28, 0, 0, 0, 0, 7, 0, 0, 1]), Answer::Read(..)));
+    assert!(matches!(ask(&units, 0, &[0x28, 0, 0, 0, 0, 7, 0, 0, 1]), Answer::Read { .. }));
     assert_eq!(sense(ask(&units, 0, &[0x28, 0, 0, 0, 0, 7, 0, 0, 2])), Sense::LBA_OUT_OF_RANGE);
     assert_eq!(sense(ask(&units, 0, &[0x28, 0, 0, 0, 0, 9, 0, 0, 0])), Sense::LBA_OUT_OF_RANGE);
     assert_eq!(data(ask(&units, 0, &[0x28, 0, 0, 0, 0, 8, 0, 0, 0])).len(), 0);
@@ -254,7 +254,7 @@ fn reads_beyond_the_end_are_out_of_range_also_when_they_are_empty() {
 #[test]
 fn a_read_longer_than_the_limit_or_with_protection_information_is_an_invalid_field() {
     let units = units(vec![huge(BlockSize::B512, 1 << 34)]);
-    assert!(matches!(ask(&units, 0, &[0x28, 0, 0, 0, 0, 0, 0, 8, 0]), Answer::Read(..)));
+    assert!(matches!(ask(&units, 0, &[0x28, 0, 0, 0, 0, 0, 0, 8, 0]), Answer::Read { .. }));
     assert_eq!(sense(ask(&units, 0, &[0x28, 0, 0, 0, 0, 0, 0, 8, 1])), Sense::INVALID_FIELD_IN_CDB);
     assert_eq!(sense(ask(&units, 0, &[0x28, 0x20, 0, 0, 0, 0, 0, 0, 1])), Sense::INVALID_FIELD_IN_CDB);
 }
@@ -262,7 +262,10 @@ fn a_read_longer_than_the_limit_or_with_protection_information_is_an_invalid_fie
 #[test]
 fn every_writing_command_is_refused_as_write_protected() {
     let units = units(vec![small()]);
-    let writes = [0x04, 0x0a, 0x2a, 0x2e, 0x3f, 0x41, 0x42, 0x48, 0x89, 0x8a, 0x8b, 0x8e, 0x93, 0x9c, 0x9f, 0xaa, 0xae];
+    let writes = [
+        0x04, 0x07, 0x0a, 0x15, 0x2a, 0x2e, 0x3f, 0x41, 0x42, 0x48, 0x53, 0x55, 0x83, 0x89, 0x8a, 0x8b, 0x8e, 0x93,
+        0x9c, 0x9f, 0xaa, 0xae,
+    ];
     for operation in writes {
         assert_eq!(sense(ask(&units, 0, &[operation])), Sense::WRITE_PROTECTED, "{operation:#x}");
     }
@@ -272,11 +275,12 @@ fn every_writing_command_is_refused_as_write_protected() {
 #[test]
 fn commands_that_are_not_known_are_refused_and_none_of_them_reads() {
     let units = units(vec![small()]);
-    for operation in [0x01, 0x55, 0x5e, 0x83, 0xa3, 0xc0, 0xff] {
+    // 0x16, 0x17, 0x56, 0x57 and 0x5f: RESERVE, RELEASE and PERSISTENT RESERVE OUT.
+    for operation in [0x01, 0x16, 0x17, 0x37, 0x3b, 0x4d, 0x56, 0x57, 0x5f, 0x84, 0xa3, 0xb7, 0xc0, 0xff] {
         let answer = ask(&units, 0, &[operation]);
         assert_eq!(sense(answer), Sense::INVALID_COMMAND_OPERATION_CODE, "{operation:#x}");
     }
-    assert_eq!(sense(ask(&units, 0, &[0x9e, 0x12])), Sense::INVALID_COMMAND_OPERATION_CODE);
+    assert_eq!(sense(ask(&units, 0, &[0x9e, 0x11])), Sense::INVALID_COMMAND_OPERATION_CODE);
 }
 
 #[test]
@@ -293,9 +297,74 @@ fn any_cdb_has_an_answer() {
 }
 
 #[test]
-fn synchronizing_the_cache_is_harmless() {
-    assert!(data(ask(&units(vec![small()]), 0, &[0x35])).is_empty());
-    assert!(data(ask(&units(vec![small()]), 0, &[0x91])).is_empty());
+fn what_needs_nothing_to_be_done_is_good() {
+    let units = units(vec![small()]);
+    for command in [&[0x35][..], &[0x91], &[0x1b, 0, 0, 0, 1], &[0x1b, 1, 0, 0, 0], &[0x1e, 0, 0, 0, 1], &[0x1d, 4]] {
+        assert!(data(ask(&units, 0, command)).is_empty(), "{command:x?}");
+    }
+    for command in [&[0x1b, 0, 0, 0, 2][..], &[0x1d, 0x24], &[0x1d, 4, 0, 0, 8], &[0x1d, 0, 0, 0, 0]] {
+        assert_eq!(sense(ask(&units, 0, command)), Sense::INVALID_FIELD_IN_CDB, "{command:x?}");
+    }
+}
+
+#[test]
+fn verifying_reads_the_blocks_inside_the_disk_and_compares_nothing() {
+    let units = units(vec![small()]);
+    for command in [
+        &[0x2f, 0x10, 0, 0, 0, 2, 0, 0, 6][..],
+        &[0xaf, 0, 0, 0, 0, 2, 0, 0, 0, 6],
+        &[0x8f, 0, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 6],
+    ] {
+        let Answer::Read { blocks, discard: true, .. } = ask(&units, 0, command) else { panic!("no verification") };
+        assert_eq!(blocks, BlockRange { first: 2, count: 6 });
+    }
+    assert_eq!(sense(ask(&units, 0, &[0x2f, 0, 0, 0, 0, 2, 0, 0, 7])), Sense::LBA_OUT_OF_RANGE);
+    for flags in [0x02, 0x04, 0x06, 0x20] {
+        assert_eq!(sense(ask(&units, 0, &[0x2f, flags, 0, 0, 0, 0, 0, 0, 1])), Sense::INVALID_FIELD_IN_CDB);
+    }
+    assert_eq!(sense(ask(&units, 0, &[0x2f, 2, 0, 0, 0, 2, 0, 0, 7])), Sense::LBA_OUT_OF_RANGE);
+    assert!(data(ask(&units, 0, &[0x2f, 2, 0, 0, 0, 8, 0, 0, 0])).is_empty());
+}
+
+#[test]
+fn prefetching_is_good_inside_the_disk_only() {
+    let units = units(vec![small()]);
+    assert!(data(ask(&units, 0, &[0x34, 2, 0, 0, 0, 0, 0, 0, 8])).is_empty());
+    assert!(data(ask(&units, 0, &[0x90, 0, 0, 0, 0, 0, 0, 0, 0, 8])).is_empty());
+    assert_eq!(sense(ask(&units, 0, &[0x34, 0, 0, 0, 0, 1, 0, 0, 8])), Sense::LBA_OUT_OF_RANGE);
+    assert_eq!(sense(ask(&units, 0, &[0x90, 0, 0, 0, 0, 1])), Sense::LBA_OUT_OF_RANGE);
+}
+
+#[test]
+fn every_block_is_mapped_and_nothing_can_be_unmapped() {
+    let disks = units(vec![small(), huge(BlockSize::B512, 1 << 33)]);
+    let status = |index, lba: u64| {
+        let mut command = [0; 14];
+        (command[0], command[1], command[13]) = (0x9e, 0x12, 64);
+        command[2..10].copy_from_slice(&lba.to_be_bytes());
+        ask(&disks, index, &command)
+    };
+    assert_eq!(data(status(0, 3)), &[0, 0, 0, 20, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 3, 0, 0, 0, 5, 0, 0, 0, 0][..]);
+    assert_eq!(data(status(1, 0))[16..20], [0xff; 4]);
+    for lba in [8, u64::MAX] {
+        assert_eq!(sense(status(0, lba)), Sense::LBA_OUT_OF_RANGE);
+    }
+    assert_eq!(data(ask(&disks, 0, &[0x12, 1, 0xb2, 0, 255])), &[0, 0xb2, 0, 4, 0, 0, 0, 0][..]);
+    let capacity = data(ask(&disks, 0, &[0x9e, 0x10, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 32]));
+    assert_eq!(capacity[14] & 0xc0, 0, "LBPME and LBPRZ");
+    assert_eq!(data(ask(&disks, 0, &[0x12, 1, 0xb0, 0, 255]))[20..36], [0; 16], "unmap limits");
+}
+
+#[test]
+fn nobody_holds_a_key_or_a_reservation_and_nobody_can() {
+    let units = units(vec![small()]);
+    let ask = |action, length| ask(&units, 0, &[0x5e, action, 0, 0, 0, 0, 0, 0, length]);
+    for action in [0, 1, 3] {
+        assert_eq!(data(ask(action, 255)), &[0; 8][..]);
+    }
+    assert_eq!(data(ask(2, 255)), &[0, 8, 0, 0x80, 0, 0, 0, 0][..]);
+    assert_eq!(data(ask(2, 3)).len(), 3);
+    assert_eq!(sense(ask(4, 255)), Sense::INVALID_FIELD_IN_CDB);
 }
 
 #[test]
