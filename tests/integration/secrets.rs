@@ -8,6 +8,7 @@ use crate::support::object_store::{Kind, ObjectStore};
 use crate::support::process::wait_until;
 use crate::support::secret_search::Secrets;
 use crate::support::{Background, Ext4Image, Need, fr_mount, skip_unless};
+use base64::Engine as _;
 use rustix::process::Signal;
 use secrecy::ExposeSecret;
 use std::fs;
@@ -31,15 +32,16 @@ fn add_chap_secrets(secrets: &mut Secrets, bundle: &Path, password: &str) {
     secrets.add("the CHAP secret of the target", chap.target_secret.expose_secret());
 }
 
-/// The private keys of the service: the lines of these files but the first and the last, which all keys have.
+/// The private keys of the service.
 fn add_keys(secrets: &mut Secrets, installation: &Installation) {
-    for (name, file) in [("the service's key", "service-key.pem"), ("the key of TLS", "tls-key.pem")] {
+    for (name, file) in [("the service's key", OWN[0]), ("the key of TLS", OWN[1])] {
         let text = fs::read_to_string(installation.path().join(file)).unwrap();
-        let key =
-            text.split("-----BEGIN PRIVATE KEY-----").nth(1).expect("a private key").split("-----").next().unwrap();
-        let key: String = key.split_whitespace().collect();
-        // What comes before says which kind of key it is, for everybody in the same way.
-        secrets.add(name, &key[key.len() - 40..key.len() - 2]);
+        let base64: String = text.lines().filter(|line| !line.starts_with("-----")).collect();
+        let der = base64::engine::general_purpose::STANDARD.decode(base64).unwrap();
+        // The one octet string of 32 bytes in it, of Ed25519 (RFC 8410 section 7) as of P-256 (RFC 5915 section 3): what
+        // else is in the file is the public key, or the same in all.
+        let at = der.windows(2).position(|bytes| bytes == [0x04, 32]).expect("a private key of 32 bytes") + 2;
+        secrets.add(name, &der[at..at + 32]);
     }
 }
 
