@@ -129,7 +129,8 @@ fn disks_that_were_mounted_from_the_page_are_gone_ten_seconds_after_its_button()
     // Neither the bundle nor the password is of use to anybody any more.
     let place = Place::new();
     let again = Ended::run(&mut place.bundle_command(&access.bundle, &access.password));
-    assert_eq!(again.code(), Some(exit::REVOKED), "{}", again.stderr());
+    assert_eq!(again.code(), Some(exit::NOT_VALID), "{}", again.stderr());
+    assert!(again.stderr().contains("withdrawn"), "{}", again.stderr());
     assert_nothing_left(&place);
 }
 
@@ -157,6 +158,7 @@ fn a_grant_of_twenty_seconds_ends_by_itself_and_open_files_with_it() {
     let place = Place::new();
     let again = Ended::run(&mut place.bundle_command(&access.bundle, &access.password));
     assert_eq!(again.code(), Some(exit::NOT_VALID), "{}", again.stderr());
+    assert!(again.stderr().contains("it ended at"), "{}", again.stderr());
     assert_nothing_left(&place);
 }
 

@@ -301,7 +301,7 @@ impl Drop for Browser {
 }
 
 /// A server that gives one page and a file, for as long as the test runs.
-pub(crate) fn serve_page(page: &'static str) -> std::net::SocketAddr {
+fn serve_page(page: &'static str) -> std::net::SocketAddr {
     use std::io::Write;
     let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
     let address = listener.local_addr().unwrap();
