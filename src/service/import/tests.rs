@@ -132,3 +132,68 @@ fn an_image_gets_nothing_from_elsewhere_unless_somebody_says_so() {
     let allowed = DiskFiles::of(&own.join("disk.img"), &[other]).unwrap();
     assert!(allowed.open("../other/base.img").is_ok());
 }
+
+/// Runs qemu-img; `false` where there is none.
+fn qemu_img(directory: &Path, args: &[&str]) -> bool {
+    let output = match std::process::Command::new("qemu-img").args(args).current_dir(directory).output() {
+        Ok(output) => output,
+        Err(_) if std::env::var_os("FR_REQUIRE_ALL").is_none_or(|all| all != "1") => {
+            eprintln!("SKIPPED: images of other formats are not imported, qemu-img is missing (apt-get install qemu-utils)");
+            return false;
+        }
+        Err(error) => panic!("FR_REQUIRE_ALL=1, and qemu-img is missing: {error}"),
+    };
+    assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
+    true
+}
+
+/// All bytes of a disk.
+async fn content(disk: &Arc<dyn Disk>) -> Vec<u8> {
+    let (sender, receiver) = tokio::sync::oneshot::channel();
+    let count = u32::try_from(disk.geometry().blocks()).unwrap();
+    disk.submit(block::BlockRange { first: 0, count }, Box::new(move |answer| drop(sender.send(answer))));
+    receiver.await.unwrap().unwrap().to_vec()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_format_is_imported_and_read_from_the_vault_as_it_was() {
+    let installation = Installation::new();
+    let service = installation.service().await;
+    let directory = installation.path();
+    // 64 cylinders of 16 heads and 17 sectors: a size that a VHD has, too.
+    let raw: Vec<u8> = (0..64 * 16 * 17 * 512_u32).map(|i| (i / 512 % 251) as u8).collect();
+    std::fs::write(directory.join("raw.img"), &raw).unwrap();
+    let formats = [
+        ("raw", "", "raw", image::Format::Raw),
+        ("vpc", "subformat=fixed,force_size=on", "fixed.vhd", image::Format::Vhd),
+        ("vpc", "subformat=dynamic,force_size=on", "dynamic.vhd", image::Format::Vhd),
+        ("vhdx", "subformat=dynamic", "dynamic.vhdx", image::Format::Vhdx),
+        ("qcow2", "", "one.qcow2", image::Format::Qcow2),
+        ("vmdk", "subformat=monolithicSparse", "sparse.vmdk", image::Format::Vmdk),
+        ("vmdk", "subformat=twoGbMaxExtentFlat", "flat.vmdk", image::Format::Vmdk),
+    ];
+    let mut disks = Vec::new();
+    for (format, options, name, _) in formats {
+        let options = if options.is_empty() { vec![] } else { vec!["-o", options] };
+        let args = [&["convert", "-f", "raw", "-O", format][..], &options, &["raw.img", name]].concat();
+        if !qemu_img(directory, &args) {
+            return;
+        }
+        disks.push(directory.join(name));
+    }
+    qemu_img(directory, &["create", "-q", "-f", "qcow2", "-b", "one.qcow2", "-F", "qcow2", "top.qcow2"]);
+    disks.push(directory.join("top.qcow2"));
+    let manifest = import("web", &disks).run(&service.vault, &quiet()).await.unwrap();
+    let found: Vec<_> = manifest.disks.iter().map(|disk| disk.format).collect();
+    assert_eq!(found[..7], formats.map(|format| format.3));
+    assert_eq!(manifest.disks[7].files.len(), 2, "what it builds on is not there");
+    assert_eq!(manifest.disks[7].files[1].object, manifest.disks[4].files[0].object, "it was copied twice");
+    for disk in disks.iter().chain([&directory.join("flat-f001.vmdk")]) {
+        std::fs::remove_file(disk).unwrap();
+    }
+    let opened = Images::new(service.vault.clone(), 16 << 20).disks(&manifest).await.unwrap();
+    for (disk, entry) in opened.iter().zip(&manifest.disks) {
+        assert!(content(disk).await == raw, "disk {} ({}) is another one", entry.lun, entry.format);
+    }
+    assert!(verify(&service.vault, &manifest.vm, &manifest.point, &|_| ()).await.unwrap().problems.is_empty());
+}
