@@ -7,6 +7,9 @@ pub(crate) enum Order {
     LowFirst,
 }
 
+/// Most bytes of a disk whose bits are looked at together: a longer run is found in several pieces, which are read as one.
+pub(crate) const RUN_BYTES_MAX: u64 = 2 << 20;
+
 /// Whether bit `first` of `bitmap` is set, and how many bits from there on are alike; at most `most`. `None` when it
 /// has no such bit.
 pub(crate) fn run(bitmap: &[u8], first: u64, most: u64, order: Order) -> Option<(bool, u64)> {

@@ -137,7 +137,7 @@ impl Tables for Blocks {
             return Ok(Piece { place: Place::Below, length: rest });
         }
         let bitmap_at = u64::from(sector).saturating_mul(SECTOR);
-        let (is_here, length) = self.sectors(bitmap_at, in_block, rest.min(wanted))?;
+        let (is_here, length) = self.sectors(bitmap_at, in_block, rest.min(wanted).min(bitmap::RUN_BYTES_MAX))?;
         if !is_here {
             return Ok(Piece { place: Place::Below, length });
         }
@@ -153,7 +153,6 @@ impl Blocks {
         let last = in_block.saturating_add(wanted.max(1)).saturating_sub(1) / SECTOR;
         let first_byte = first >> 3;
         let bytes = (last >> 3).saturating_sub(first_byte).saturating_add(1);
-        // 64 KiB at most: bits of the sectors of one block.
         let mut bitmap = vec![0; usize::try_from(bytes).unwrap_or(0)];
         self.tables.read(bitmap_at.saturating_add(first_byte), &mut bitmap)?;
         let most = last.saturating_sub(first).saturating_add(1);

@@ -142,7 +142,6 @@ impl Bat {
         };
         let (first, last) = (bit(in_block), bit(in_block.saturating_add(wanted.max(1)).saturating_sub(1)));
         let first_byte = first >> 3;
-        // 64 KiB at most: bits of the sectors of one block.
         let bytes = (last >> 3).saturating_sub(first_byte).saturating_add(1);
         let mut bits = vec![0; usize::try_from(bytes).unwrap_or(0)];
         self.tables.read(bitmap.saturating_add(first_byte), &mut bits)?;
@@ -173,7 +172,7 @@ impl Tables for Bat {
             1..=3 => Ok(Piece { place: Place::Zeros, length: rest }),
             6 => stored(rest),
             7 if self.has_parent => {
-                let (is_here, length) = self.sectors(block, in_block, rest.min(wanted))?;
+                let (is_here, length) = self.sectors(block, in_block, rest.min(wanted).min(bitmap::RUN_BYTES_MAX))?;
                 if is_here { stored(length) } else { Ok(Piece { place: Place::Below, length }) }
             }
             _ => Err(wrong(&format!("its table gives block {block} the state {state}, which there is not"))),

@@ -40,6 +40,15 @@ fn a_chain_that_comes_back_to_itself_is_refused() {
 }
 
 #[test]
+fn the_sectors_of_a_disk_are_those_of_what_its_image_builds_on() {
+    let base = unpacked(&directory("image").join("sectors-4096.vhdx.zst"));
+    let files = Memory::default().with("base.vhdx", base).with("disk", qcow2("base.vhdx"));
+    let opened = files.open_image("disk").unwrap();
+    assert_eq!(opened.disk.geometry().block_size(), block::BlockSize::B4096);
+    assert_eq!(opened.files, ["disk", "base.vhdx"]);
+}
+
+#[test]
 fn a_chain_of_more_images_than_anybody_makes_is_refused() {
     let chain = |length: usize| {
         let last = Memory::default().with(&length.to_string(), vec![0; 1 << 20]);
