@@ -52,10 +52,15 @@ pub(crate) fn warning(left: Left, mount_point: &Path) -> String {
     format!("'{}' is unmounted in {}: {why} then", mount_point.display(), in_words(left.time))
 }
 
+/// A time in seconds; what is left of a second is one.
+pub(crate) fn seconds(time: Duration) -> u64 {
+    time.as_secs().saturating_add(u64::from(time.subsec_nanos() > 0))
+}
+
 /// A time for people: no more than two units, and no seconds beside hours.
 pub(crate) fn in_words(time: Duration) -> String {
     const MINUTE: u64 = 60;
-    let seconds = time.as_secs();
+    let seconds = seconds(time);
     let rest = if seconds >= 10 * MINUTE { seconds % MINUTE } else { 0 };
     humantime::format_duration(Duration::from_secs(seconds.saturating_sub(rest))).to_string()
 }
@@ -75,7 +80,7 @@ pub(crate) fn run_warn_command(program: &Path, mount_point: &Path, reason: EndRe
     let reason = serde_json::to_value(reason).unwrap_or_default();
     let mut command = Command::new(program);
     command.env("FR_MOUNT_POINT", mount_point);
-    command.env("FR_MOUNT_SECONDS_LEFT", left.as_secs().to_string());
+    command.env("FR_MOUNT_SECONDS_LEFT", seconds(left).to_string());
     command.env("FR_MOUNT_END_REASON", reason.as_str().unwrap_or_default());
     for variable in SUPERVISION {
         command.env_remove(variable);
@@ -113,6 +118,7 @@ mod tests {
         for (seconds, words) in [(20, "20s"), (75, "1m 15s"), (1799, "29m"), (41_999, "11h 39m")] {
             assert_eq!(in_words(Duration::from_secs(seconds)), words);
         }
+        assert_eq!(in_words(Duration::from_millis(750)), "1s");
         let left = Left { time: Duration::from_secs(600), reason: EndReason::Expired };
         assert_eq!(warning(left, Path::new("/m")), "'/m' is unmounted in 10m: the grant for it expires then");
     }

@@ -2,7 +2,7 @@
 
 use crate::args::UnmountArgs;
 use crate::cleanup;
-use crate::ending::in_words;
+use crate::ending::{in_words, seconds};
 use crate::exit::{Failure, FailureKind};
 use crate::output::{Output, size};
 use serde::Serialize;
@@ -57,7 +57,7 @@ impl<'a> Shown<'a> {
             described: record.described.as_deref(),
             mount_point: &record.mount_point,
             started_at: record.started_at,
-            seconds_left: left.map(|left| left.time.as_secs()),
+            seconds_left: left.map(|left| seconds(left.time)),
             ends_because: left.map(|left| left.reason),
             bytes_read: record.bytes_read,
             volumes: &record.volumes,

@@ -39,7 +39,7 @@ fn what_killed_sessions_left_is_removed_by_cleanup_and_those_that_live_are_left_
     if !skip_unless(NEEDS) {
         return;
     }
-    let (image, other) = (image(), Place::new());
+    let image = image();
     let mut mount = FrMount::start(Place::new(), [image.path()]);
     let place = mount.place();
     fs::create_dir(place.path().join("other")).unwrap();
@@ -58,7 +58,6 @@ fn what_killed_sessions_left_is_removed_by_cleanup_and_those_that_live_are_left_
     assert!(again.assert_ok().stdout().contains("nothing was left behind"), "{}", again.stdout());
     fr_mount(place, ["unmount", "--all"]).assert_ok();
     place.assert_nothing_left();
-    drop(other);
 }
 
 #[test]

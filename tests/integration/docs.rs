@@ -73,7 +73,17 @@ const PROGRAMS: [Program; 2] = [
         name: "fr-serve",
         path: env!("CARGO_BIN_EXE_fr-serve"),
         commands: &[
-            "serve", "init", "check-config", "token", "import", "list", "verify", "prune", "points", "grant", "grants",
+            "serve",
+            "init",
+            "check-config",
+            "token",
+            "import",
+            "list",
+            "verify",
+            "prune",
+            "points",
+            "grant",
+            "grants",
             "revoke",
         ],
     },
@@ -173,7 +183,10 @@ fn manual_pages_and_completions_are_those_of_these_programs() {
         assert!(made.unwrap().success());
     }
     let (now, committed) = (generated(directory.path()), generated(&top().join("packaging")));
-    assert!(now == committed, "they are out of date: fr-mount generate-docs packaging; fr-serve generate-docs packaging");
+    assert!(
+        now == committed,
+        "they are out of date: fr-mount generate-docs packaging; fr-serve generate-docs packaging"
+    );
 }
 
 #[test]

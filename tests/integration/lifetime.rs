@@ -91,8 +91,7 @@ fn when_its_time_is_over_nothing_can_be_read_any_more_cached_or_mapped_and_the_u
     wait_until("the warn command ran twice", || {
         let lines = fs::read_to_string(&told).unwrap_or_default();
         let lines: Vec<_> = lines.lines().collect();
-        // The seconds that are left are rounded down, and a busy machine looks a little late.
-        lines.len() == 2 && [expected(1), expected(0)].contains(&lines[0].to_owned()) && lines[1] == expected(0)
+        lines == [expected(1), expected(0)]
     });
 }
 
@@ -163,9 +162,9 @@ fn several_sessions_of_one_user_are_told_apart_and_end_one_by_one() {
     }
     let sessions = || fr_mount(&place, ["status", "--json"]).assert_ok().json::<Vec<Session>>();
     let places = || sessions().into_iter().map(|session| session.mount_point).collect::<Vec<_>>();
-    for (session, hours) in sessions().iter().zip([0, 11, 11]) {
-        assert_eq!((session.seconds_left.unwrap() / 3600, session.state.as_str()), (hours, "mounted"));
-        assert_eq!(session.kind, "disk images");
+    for (session, seconds) in sessions().iter().zip([0..=5, 42_000..=43_200, 42_000..=43_200]) {
+        assert!(seconds.contains(&session.seconds_left.unwrap()), "{session:?}");
+        assert_eq!((session.state.as_str(), session.kind.as_str()), ("mounted", "disk images"));
     }
     wait_until("the first has ended by itself", || places() == mount_points[1..]);
     let logged = fs::read_to_string(&log).unwrap();

@@ -1,4 +1,5 @@
-//! Images made by a script from the specifications: differencing ones, logs that were not replayed, bitmaps and states of blocks.
+//! Images made by a script from the specifications: differencing ones, logs that were not replayed, bitmaps and states
+//! of blocks.
 
 use super::fixtures::{directory, skipped, unpacked};
 use super::support::{Memory, assert_content, content, read};

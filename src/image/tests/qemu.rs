@@ -1,5 +1,5 @@
-//! Images that qemu-img and qemu-io make now, of all their kinds, with writes at random places: what is in them must be what qemu-img
-//! converts them to, byte for byte.
+//! Images that qemu-img and qemu-io make now, of all their kinds, with writes at random places: what is in them must
+//! be what qemu-img converts them to, byte for byte.
 
 use super::fixtures::skipped;
 use super::support::{Dice, assert_content};

@@ -185,11 +185,8 @@ async fn tell(service: Arc<Service>) {
         if same % TOLD_AGAIN_AFTER != 0 || (usage.is_empty() && same > 0) {
             continue;
         }
-        let done = if usage.is_empty() {
-            service.usage.withdraw().await
-        } else {
-            service.usage.tell(usage.clone()).await
-        };
+        let done =
+            if usage.is_empty() { service.usage.withdraw().await } else { service.usage.tell(usage.clone()).await };
         if done.is_ok() {
             told = usage;
         }

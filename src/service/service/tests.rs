@@ -2,6 +2,7 @@ use super::*;
 use crate::testing::{Installation, USERS, signed_in, token};
 use bundle::sealed::SealedBundle;
 use secrecy::ExposeSecret;
+use sha2::Digest;
 use target::{Exports, Unavailable};
 
 fn request(vm: &str, point: &str) -> GrantRequest {
@@ -181,7 +182,10 @@ async fn others_grants_are_ended_only_by_those_who_may() {
     assert_eq!(service.revoke(&ann, "x", &of_bob).await.unwrap_err().kind(), ErrorKind::NotFound);
     service.revoke(&bob, "x", &of_ann).await.unwrap();
     service.revoke(&bob, "x", &of_ann).await.unwrap();
-    assert_eq!(service.revoke(&bob, "x", &"0".repeat(32).parse().unwrap()).await.unwrap_err().kind(), ErrorKind::NotFound);
+    assert_eq!(
+        service.revoke(&bob, "x", &"0".repeat(32).parse().unwrap()).await.unwrap_err().kind(),
+        ErrorKind::NotFound
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -227,7 +231,9 @@ async fn what_every_process_tells_of_its_use_is_added_up_and_goes_with_it() {
         since: UnixTime::now(),
         bytes_read: 5,
     };
-    let used = |bytes_read| Usage::from([(granted.grant.id.clone(), GrantUsage { sessions: vec![session.clone()], bytes_read })]);
+    let used = |bytes_read| {
+        Usage::from([(granted.grant.id.clone(), GrantUsage { sessions: vec![session.clone()], bytes_read })])
+    };
     one.usage.tell(used(5)).await.unwrap();
     other.usage.tell(used(7)).await.unwrap();
     let status = one.grants(&ann).await.unwrap().pop().unwrap();

@@ -33,8 +33,11 @@ async function call(method, path, body) {
     throw new Problem("internal", "The answer was not from the recovery service. Is there a proxy in between?");
   }
   if (answer.ok) return value;
-  throw new Problem(value?.kind ?? "internal", value?.detail ?? `The service refused this (${answer.status}).`);
+  throw new Problem(value?.kind ?? "internal", sentence(value?.detail ?? `the service refused this (${answer.status})`));
 }
+
+/** The service's words are made to stand behind others; here they stand alone. */
+const sentence = (text) => text.charAt(0).toUpperCase() + text.slice(1) + (/[.!?]$/.test(text) ? "" : ".");
 
 const name = encodeURIComponent;
 
