@@ -210,7 +210,7 @@ async fn whoever_is_kept_signed_in_has_what_the_configuration_says_now() {
     assert_eq!(service.resume(&identity).unwrap().name(), "ann");
     let gone = Service::open(installation.config("name = \"ann\"", "name = \"anna\"")).await.unwrap();
     assert_eq!(gone.resume(&identity).unwrap_err().kind(), ErrorKind::NotSignedIn);
-    let hash = hex::encode(<sha2::Sha256 as sha2::Digest>::digest(token("ann").expose_secret()));
+    let hash = hex::encode(sha2::Sha256::digest(token("ann").expose_secret()));
     let renewed = Service::open(installation.config(&hash, &"ab".repeat(32))).await.unwrap();
     assert!(renewed.resume(&identity).is_err(), "a replaced token still counts");
     let forged = Identity { name: "oidc:ann".to_owned(), roles: vec!["all".to_owned()], ..identity };
