@@ -153,7 +153,8 @@ impl ReadAt for ObjectFile {
         let end = offset.checked_add(length).filter(|end| *end <= self.bytes);
         let end = end.ok_or_else(|| ReadError::new(ReadErrorKind::OutOfRange, offset, length))?;
         if length > 0 && self.is_in_sequence(offset, end) {
-            self.data.will_need(&[end..end.saturating_add(AHEAD_BYTES)]);
+            let ahead = end..end.saturating_add(AHEAD_BYTES);
+            self.data.will_need(std::slice::from_ref(&ahead));
         }
         self.data.read_exact_at(offset, buf)
     }

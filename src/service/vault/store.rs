@@ -134,7 +134,7 @@ mod tests {
     #[test]
     fn a_url_that_is_none_of_ours_or_holds_a_secret_is_refused() {
         for url in ["ftp://x/y", "s3://user:hush@bucket/x", "s3://bucket/x?sig=hush", "file:///tmp/x"] {
-            let message = open(url).err().expect(url).to_string();
+            let message = open(url).expect_err(url).to_string();
             assert!(!message.contains("hush"), "{message}");
         }
     }
