@@ -141,7 +141,7 @@ async fn every_answer_is_what_the_description_says_field_by_field() {
     let document = description();
     let mut seen = BTreeSet::new();
     let mut hold = |method: &str, path: &str, answer: Answer| {
-        hold_against(&document, method, &format!("/api/v1/{path}"), &answer, &mut seen)
+        hold_against(&document, method, &format!("/api/v1/{path}"), &answer, &mut seen);
     };
     hold("GET", "openapi.json", service.request("GET", "/api/v1/openapi.json", &[], "").await);
     hold("GET", "session", service.ask(ANN, "GET", "session", "").await);
