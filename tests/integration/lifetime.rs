@@ -47,7 +47,8 @@ fn warn_command(place: &Place) -> (PathBuf, PathBuf) {
 /// A process that has a page of the file mapped, and looks at it when its standard input ends.
 fn mapper(file: &Path) -> Background {
     let script = "import mmap, sys\n\
-                  page = mmap.mmap(open(sys.argv[1], 'rb').fileno(), 0, prot=mmap.PROT_READ)\n\
+                  file = open(sys.argv[1], 'rb')\n\
+                  page = mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ)\n\
                   print(page[0], flush=True)\n\
                   sys.stdin.read()\n\
                   print(page[0], flush=True)\n";
