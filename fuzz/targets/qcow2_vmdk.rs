@@ -24,7 +24,7 @@ static SEEDS: LazyLock<Vec<Seed>> = LazyLock::new(|| {
 
 fuzz_target!(|data: &[u8]| {
     let Some(image) = byte_changes::changed(&SEEDS, data) else { return };
-    let places: Vec<_> = data.iter().map(|byte| u64::from(*byte) * 8).collect();
+    let places: Vec<_> = data.iter().take(8).map(|byte| u64::from(*byte) * 8).collect();
     let base = SEEDS[1].sound();
     containers::look(&Given(vec![("disk", Arc::new(image)), ("base", Arc::new(base))]), None, &places);
 });

@@ -1,5 +1,6 @@
-//! Changes to structures of VHDs, whose checksums are then made right again: the footer and its copy, the header, the table of blocks and
-//! bitmaps. Each change names a structure, a place in it and a value. The image is one that builds on another, or not.
+//! Changes to structures of VHDs, whose checksums are then made right again: the footer and its copy, the header, the
+//! table of blocks and bitmaps. Each change names a structure, a place in it and a value. The image is one that builds
+//! on another, or not.
 #![no_main]
 
 use containers::{CHANGE, Given};

@@ -1,5 +1,5 @@
-//! Changes to structures of VHDXs, whose checksums are then made right again: headers, region tables, entries of the log, metadata, the block
-//! allocation table and bitmaps. Each change names a structure, a place in it and a value.
+//! Changes to structures of VHDXs, whose checksums are then made right again: headers, region tables, entries of the
+//! log, metadata, the block allocation table and bitmaps. Each change names a structure, a place in it and a value.
 #![no_main]
 
 use containers::{CHANGE, Given};
@@ -48,7 +48,8 @@ fuzz_target!(|data: &[u8]| {
             0 => [64 << 10, 128 << 10].into_iter().for_each(|header| image.write(header + place % 80, &change.value)),
             1 => image.write((64 << 10 << (which & 1)) + place % 80, &change.value),
             2 => [192 << 10, 256 << 10].into_iter().for_each(|table| image.write(table + place % 80, &change.value)),
-            3 => image.write(METADATA + if which & 1 == 0 { place % 256 } else { (64 << 10) + place % 512 }, &change.value),
+            3 => image
+                .write(METADATA + if which & 1 == 0 { place % 256 } else { (64 << 10) + place % 512 }, &change.value),
             4 => image.write(TABLE + if which & 1 == 0 { place % 64 } else { place % (64 << 10) }, &change.value),
             5 if !seed.entries.is_empty() => {
                 let entry = seed.entries[which % seed.entries.len()];

@@ -7,8 +7,8 @@ pub(crate) enum Order {
     LowFirst,
 }
 
-/// Whether bit `first` of `bitmap` is set, and how many bits from there on are alike; at most `most`. `None` when it has no such
-/// bit.
+/// Whether bit `first` of `bitmap` is set, and how many bits from there on are alike; at most `most`. `None` when it
+/// has no such bit.
 pub(crate) fn run(bitmap: &[u8], first: u64, most: u64, order: Order) -> Option<(bool, u64)> {
     let value = bit(bitmap, first, order)?;
     let mut count: u64 = 1;

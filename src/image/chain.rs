@@ -49,8 +49,9 @@ impl<'a> Chain<'a> {
         Ok(ImageFile { name: name.to_owned(), bytes })
     }
 
-    /// Finds the image that `image` builds on: the first of `names`, paths from where `image` is, that `is_it`. An image says of
-    /// another where it was, not where it is now; so what decides is that the other one is the one it was made for.
+    /// Finds the image that `image` builds on: the first of `names`, paths from where `image` is, that `is_it`. An
+    /// image says of another where it was, not where it is now; so what decides is that the other one is the one it
+    /// was made for.
     pub(crate) fn parent(
         &mut self,
         image: &ImageFile,

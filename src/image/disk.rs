@@ -7,9 +7,9 @@ use std::sync::Arc;
 /// The most that one read may ask for, in bytes: what is asked for has to be held in memory.
 const READ_MAX: u64 = 64 << 20;
 
-/// `content` as a disk with blocks of `block_size`; bytes at its end that are less than a block are no part of it. `None` when
-/// there is not one whole block. Reads are done by threads that all such disks of the process share; one of more than 64 MiB is
-/// an error.
+/// `content` as a disk with blocks of `block_size`; bytes at its end that are less than a block are no part of it.
+/// `None` when there is not one whole block. Reads are done by threads that all such disks of the process share; one
+/// of more than 64 MiB is an error.
 #[must_use]
 pub fn disk(content: Arc<dyn ReadAt>, block_size: BlockSize) -> Option<Arc<dyn Disk>> {
     let blocks = content.size() >> block_size.shift();

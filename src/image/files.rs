@@ -8,9 +8,9 @@ use std::sync::Arc;
 
 /// Finds the files that an image consists of, and those that it builds on.
 pub trait Files: Send + Sync {
-    /// The bytes of the file with this name. Names that an image gives for others are joined to its own first, with '/', and may
-    /// still lead anywhere ("..", a path from the root): images are not trusted, so this is where it is decided what they may
-    /// have.
+    /// The bytes of the file with this name. Names that an image gives for others are joined to its own first, with
+    /// '/', and may still lead anywhere ("..", a path from the root): images are not trusted, so this is where it is
+    /// decided what they may have.
     ///
     /// # Errors
     /// [`Error::NotFound`] if there is no such file; others as they fit.

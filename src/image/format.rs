@@ -71,7 +71,8 @@ const MAGICS: &[Magic] = &[
     other(0, b"\xfd7zXZ\0", "xz", "unxz --keep IMAGE"),
     other(0, b"BZh", "bzip2", "bunzip2 --keep IMAGE"),
     other(0, b"PK\x03\x04", "zip", "unzip IMAGE"),
-    // A fixed VHD is a raw image with a footer, of 511 bytes in old ones: as a raw one it would have a few bytes too many.
+    // A fixed VHD is a raw image with a footer, of 511 bytes in old ones: as a raw one it would have a few bytes too
+    // many.
     read(-512, b"conectix", Format::Vhd),
     read(-511, b"conectix", Format::Vhd),
 ];

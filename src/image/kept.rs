@@ -1,5 +1,5 @@
-//! What is read again and again of a container, tables and unpacked clusters: kept for a while, in one bounded place for all images
-//! of the process.
+//! What is read again and again of a container, tables and unpacked clusters: kept for a while, in one bounded place
+//! for all images of the process.
 
 use block::{ReadAt, ReadError, ReadErrorKind};
 use bytes::Bytes;

@@ -1,8 +1,8 @@
-//! Disk images as a [`block::Disk`]: raw ones, and the containers VHD, VHDX, qcow2 and VMDK with the chains of images that they
-//! build on.
+//! Disk images as a [`block::Disk`]: raw ones, and the containers VHD, VHDX, qcow2 and VMDK with the chains of images
+//! that they build on.
 //!
-//! Where the bytes of a container come from is the business of [`Files`]: files of this machine ([`LocalFiles`]) or objects of a
-//! store. Nothing is ever written: what a log has to say of an image is kept in memory.
+//! Where the bytes of a container come from is the business of [`Files`]: files of this machine ([`LocalFiles`]) or
+//! objects of a store. Nothing is ever written: what a log has to say of an image is kept in memory.
 
 #![cfg_attr(
     test,

@@ -27,8 +27,8 @@ pub(crate) struct Piece {
 
 /// A format's tables.
 pub(crate) trait Tables: Send + Sync {
-    /// The piece that begins at byte `offset` of the disk. It may be longer than the `wanted` bytes, and is not looked for
-    /// further than these go.
+    /// The piece that begins at byte `offset` of the disk. It may be longer than the `wanted` bytes, and is not looked
+    /// for further than these go.
     ///
     /// # Errors
     /// When a table cannot be read or says what cannot be.
@@ -67,8 +67,8 @@ impl Mapped {
         Ok(piece)
     }
 
-    /// `piece`, which is at `offset`, with all after it that can be read together with it, up to `end`; and what comes then, if that
-    /// is known already.
+    /// `piece`, which is at `offset`, with all after it that can be read together with it, up to `end`; and what comes
+    /// then, if that is known already.
     fn join(&self, offset: u64, end: u64, mut piece: Piece) -> (Piece, Option<Piece>) {
         loop {
             let after = offset.saturating_add(piece.length);

@@ -9,11 +9,11 @@ use std::sync::Arc;
 /// How an image is opened.
 #[derive(Clone, Copy, Debug)]
 pub struct OpenOptions {
-    /// Its format if that is known; otherwise its content tells. A raw image that looks like a container is refused unless it is
-    /// said here to be raw.
+    /// Its format if that is known; otherwise its content tells. A raw image that looks like a container is refused
+    /// unless it is said here to be raw.
     pub format: Option<Format>,
-    /// The logical blocks of a disk whose format does not say it: raw, qcow2. VHD and VMDK have blocks of 512 bytes always,
-    /// VHDX says it.
+    /// The logical blocks of a disk whose format does not say it: raw, qcow2. VHD and VMDK have blocks of 512 bytes
+    /// always, VHDX says it.
     pub block_size: BlockSize,
 }
 

@@ -1,7 +1,8 @@
-//! qcow2, versions 2 and 3 (docs/interop/qcow2.txt of QEMU), with chains of backing files: the active state, not the snapshots inside.
+//! qcow2, versions 2 and 3 (docs/interop/qcow2.txt of QEMU), with chains of backing files: the active state, not the
+//! snapshots inside.
 //!
-//! Two levels of tables say for each cluster of the disk whether it is in the file, compressed in it, zeros, or the backing file's;
-//! with "extended L2 entries" this is said for each of the 32 parts of a cluster.
+//! Two levels of tables say for each cluster of the disk whether it is in the file, compressed in it, zeros, or the
+//! backing file's; with "extended L2 entries" this is said for each of the 32 parts of a cluster.
 
 mod header;
 mod unpack;
@@ -174,7 +175,8 @@ impl Clusters {
         Ok(Place::File(Arc::clone(&self.data), at.saturating_add(in_cluster)))
     }
 
-    /// A part of a cluster: its bit in the lower half of `bitmap` says that it is allocated, in the upper half that it is zeros.
+    /// A part of a cluster: its bit in the lower half of `bitmap` says that it is allocated, in the upper half that it
+    /// is zeros.
     fn subcluster(&self, entry: u64, bitmap: u64, in_cluster: u64) -> Result<Piece, ReadError> {
         let wrong = || damaged(&self.name, in_cluster, "an entry of its second tables is damaged");
         let bits = self.header.cluster_bits.saturating_sub(5);

@@ -1,4 +1,5 @@
-//! Images that qemu-img makes when the tests run, and images made by scripts from the specifications, against what they hold.
+//! Images that qemu-img makes when the tests run, and images made by scripts from the specifications, against what
+//! they hold.
 
 #[path = "../../tests/readers/fixtures.rs"]
 #[allow(dead_code, reason = "not everything in it is needed for images")]

@@ -1,7 +1,8 @@
 //! VHD ("Virtual Hard Disk Image Format Specification", Microsoft, 2006): fixed, dynamic and differencing.
 //!
-//! A fixed one is the disk followed by a footer. The others have a table that says for each block of the disk where it is in the file;
-//! before its data lies a bitmap of its sectors. Sectors that are not in the file are zeros, or the parent's.
+//! A fixed one is the disk followed by a footer. The others have a table that says for each block of the disk where it
+//! is in the file; before its data lies a bitmap of its sectors. Sectors that are not in the file are zeros, or the
+//! parent's.
 
 mod footer;
 mod header;
@@ -61,13 +62,12 @@ fn read_footer(file: &ImageFile) -> Result<Footer, Error> {
         let part = usize::try_from(length).ok().and_then(|length| bytes.get_mut(..length)).unwrap_or_default();
         file.bytes.read_exact_at(offset, part).map_err(|error| Error::read(&file.name, &error))?;
         match Footer::parse(&bytes) {
-            // At the front of a fixed image is its disk: what looks like a footer there says nothing of it.
+            // At the front of a fixed image is its disk: what looks like a footer of such a one there says nothing.
             Ok(footer) if offset > 0 || footer.kind != Kind::Fixed => return Ok(footer),
-            Ok(_) => {}
             Err(found) if bytes.starts_with(b"conectix") => {
                 first_problem.get_or_insert(found);
             }
-            Err(_) => {}
+            Ok(_) | Err(_) => {}
         }
     }
     Err(problem(file, &first_problem.unwrap_or_else(|| "it has no footer; it is cut short, or no VHD".to_owned())))

@@ -1,7 +1,7 @@
 //! VHDX (MS-VHDX): fixed, dynamic and differencing; a log that was not replayed is replayed in memory.
 //!
-//! The block allocation table says for each block of the disk where it is in the file. Of a differencing image it also says where
-//! bitmaps are, which tell for the sectors of a block whether this image has them or its parent.
+//! The block allocation table says for each block of the disk where it is in the file. Of a differencing image it also
+//! says where bitmaps are, which tell for the sectors of a block whether this image has them or its parent.
 
 mod header;
 mod log;

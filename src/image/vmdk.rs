@@ -1,5 +1,5 @@
-//! VMDK ("Virtual Disk Format", VMware): one sparse file (as products on a desktop make them, or stream-optimised as in OVF and OVA), or a
-//! descriptor with files that are sparse or flat (as ESX makes them); with chains of snapshots.
+//! VMDK ("Virtual Disk Format", VMware): one sparse file (as products on a desktop make them, or stream-optimised as
+//! in OVF and OVA), or a descriptor with files that are sparse or flat (as ESX makes them); with chains of snapshots.
 
 mod descriptor;
 mod sparse;

@@ -1,5 +1,5 @@
-//! Threads that read, so that whoever asks does not wait: one pool for all images of the process, as a file system that reads
-//! ahead on twenty disks needs no more of them than one that does so on one.
+//! Threads that read, so that whoever asks does not wait: one pool for all images of the process, as a file system
+//! that reads ahead on twenty disks needs no more of them than one that does so on one.
 
 use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};

@@ -208,7 +208,7 @@ impl LiveExports {
             let usage = opened.export.usage();
             let session = |session: &target::SessionUsage| SessionStatus {
                 initiator: session::printable(&session.initiator),
-                peer: session.peer.ip().to_string(),
+                peer: session.peer.ip().to_canonical().to_string(),
                 since: UnixTime::from(session.since),
                 bytes_read: session.bytes_read,
             };
@@ -247,7 +247,7 @@ impl Exports for LiveExports {
 
     fn event(&self, event: &SessionEvent) {
         let line = |kind| {
-            let line = Line::new(kind).from(&event.peer.ip().to_string()).initiator(&event.initiator);
+            let line = Line::new(kind).from(&event.peer.ip().to_canonical().to_string()).initiator(&event.initiator);
             match event.export.as_ref() {
                 Some(export) => match self.grant_of(export) {
                     Some(grant) => line.grant(&grant).user(&grant.user),
@@ -262,6 +262,8 @@ impl Exports for LiveExports {
         self.audit.note(match &event.kind {
             SessionEventKind::LoggedIn => line(Event::SessionBegan),
             SessionEventKind::Ended { bytes_read, why } => {
+                let is_withdrawn = event.export.as_ref().is_some_and(|export| export.is_withdrawn());
+                let why = if is_withdrawn { "the grant has expired or was revoked" } else { why };
                 line(Event::SessionEnded).bytes_read(*bytes_read).reason(why)
             }
             SessionEventKind::Refused { user, status } => {

@@ -25,6 +25,8 @@ mod prune;
 mod service;
 mod sign_in;
 mod sys;
+#[cfg(test)]
+mod testing;
 mod time;
 mod tls;
 mod usage;

@@ -21,6 +21,7 @@ use object_store::{MultipartUpload, ObjectMeta, ObjectStore, ObjectStoreExt, Put
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::fmt;
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -194,15 +195,16 @@ impl Vault {
         self.patiently(path, self.store.put_multipart(&location)).await
     }
 
-    /// Reads a large object from its beginning, piece by piece.
-    pub(crate) async fn stream(
-        &self,
-        path: &str,
-    ) -> Result<impl futures_util::Stream<Item = Result<Bytes, Error>> + use<>, Error> {
+    /// How long a large object is, in bytes.
+    pub(crate) async fn length(&self, path: &str) -> Result<u64, Error> {
         let location = self.at(path);
-        let found = self.patiently(path, self.store.get(&location)).await?;
-        let path = path.to_owned();
-        Ok(found.into_stream().map(move |piece| piece.map_err(|error| from_store(&error, &path))))
+        self.patiently(path, self.store.head(&location)).await.map(|meta| meta.size)
+    }
+
+    /// A range of a large object.
+    pub(crate) async fn range(&self, path: &str, range: Range<u64>) -> Result<Bytes, Error> {
+        let location = self.at(path);
+        self.patiently(path, self.store.get_range(&location, range)).await
     }
 }
 

@@ -9,6 +9,10 @@ use std::collections::HashSet;
 
 /// Bytes of images that are kept in memory meanwhile.
 const CACHE_BYTES: u64 = 64 << 20;
+/// What is read at a time, in bytes.
+const PIECE_BYTES: u64 = 8 << 20;
+/// Pieces that are read ahead.
+const PIECES_IN_FLIGHT: usize = 4;
 
 /// What was found out about a point.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -61,16 +65,19 @@ pub(crate) async fn verify(
 /// Reads a file, and says how long it is when it is what was imported.
 async fn check(vault: &Vault, manifest: &Manifest, file: &FileEntry) -> Result<u64, Error> {
     let path = file.path(manifest)?;
-    let mut pieces = std::pin::pin!(vault.stream(&path).await?);
-    let (mut hash, mut bytes) = (Sha256::new(), 0_u64);
-    while let Some(piece) = pieces.next().await {
-        let piece = piece?;
-        bytes = bytes.saturating_add(u64::try_from(piece.len()).unwrap_or(u64::MAX));
-        hash.update(&piece);
-    }
     let wrong = |what: String| Err(Error::internal(format!("'{path}' is not what was imported: {what}")));
+    let bytes = vault.length(&path).await?;
     if bytes != file.bytes {
         return wrong(format!("it has {bytes} bytes instead of {}", file.bytes));
+    }
+    let pieces = (0..bytes.div_ceil(PIECE_BYTES)).map(|piece| {
+        let start = piece.saturating_mul(PIECE_BYTES);
+        vault.range(&path, start..start.saturating_add(PIECE_BYTES).min(bytes))
+    });
+    let mut pieces = futures_util::stream::iter(pieces).buffered(PIECES_IN_FLIGHT);
+    let mut hash = Sha256::new();
+    while let Some(piece) = pieces.next().await {
+        hash.update(&piece?);
     }
     let sha256 = hex::encode(hash.finalize());
     if sha256 != file.sha256 {

@@ -422,7 +422,7 @@ async fn until_withdrawn(export: Option<Arc<crate::Export>>) {
 }
 
 /// The moment when so much time will have passed.
-fn after(time: Duration) -> Instant {
+pub(crate) fn after(time: Duration) -> Instant {
     let now = Instant::now();
     now.checked_add(time).unwrap_or(now)
 }

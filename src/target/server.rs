@@ -9,6 +9,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
@@ -42,6 +43,23 @@ impl Portal {
         let server = Server { shared, orders: received, connections: Arc::clone(&connections) };
         let task = tokio::spawn(server.run(listener));
         Ok(Handle { address, orders, connections, task })
+    }
+
+    /// Serves one initiator on a stream that was opened elsewhere, between `local` and `peer`, until it ends.
+    ///
+    /// # Errors
+    /// When the configuration makes no sense. How the connection ends is no error.
+    pub async fn serve_stream<S>(self, stream: S, local: SocketAddr, peer: SocketAddr) -> Result<(), Error>
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        let shared = Arc::new(Shared::new(self.config, self.exports, None)?);
+        let Some(pass) = shared.gate.arrive(peer.ip()) else { return Ok(()) };
+        let deadline = connection::after(shared.config.login_timeout);
+        if let Err(end) = connection::run(&shared, stream, (local, Peer { address: peer, pass }), deadline).await {
+            tracing::debug!(%end, %peer, "a connection ended");
+        }
+        Ok(())
     }
 }
 

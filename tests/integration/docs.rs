@@ -56,13 +56,46 @@ fn functions(files: &[SourceFile]) -> BTreeSet<&str> {
     after_fn.filter_map(|rest| rest.split(['(', '<']).next()).collect()
 }
 
-/// Command lines of `fr-mount` in indented or fenced blocks: one line each, continued lines joined.
-fn command_lines(text: &str) -> Vec<String> {
+/// A program of this repository, and its commands whose help is asked for.
+struct Program {
+    name: &'static str,
+    path: &'static str,
+    commands: &'static [&'static str],
+}
+
+const PROGRAMS: [Program; 2] = [
+    Program {
+        name: "fr-mount",
+        path: env!("CARGO_BIN_EXE_fr-mount"),
+        commands: &["volumes", "status", "unmount", "cleanup", "demo"],
+    },
+    Program {
+        name: "fr-serve",
+        path: env!("CARGO_BIN_EXE_fr-serve"),
+        commands: &[
+            "serve",
+            "init",
+            "check-config",
+            "token",
+            "import",
+            "list",
+            "verify",
+            "prune",
+            "points",
+            "grant",
+            "grants",
+            "revoke",
+        ],
+    },
+];
+
+/// Command lines of a program in indented or fenced blocks: one line each, continued lines joined.
+fn command_lines(text: &str, name: &str) -> Vec<String> {
     let joined = text.replace("\\\n", " ");
     let begins = |line: &str| {
         let line = line.trim_start_matches("$ ").trim_start_matches("sudo ");
         let program = line.split_whitespace().next()?;
-        (program == "fr-mount" || program.ends_with("/fr-mount")).then(|| line.to_owned())
+        (program.rsplit('/').next() == Some(name)).then(|| line.to_owned())
     };
     joined.lines().filter_map(|line| begins(line.trim())).collect()
 }
@@ -73,24 +106,24 @@ fn options(line: &str) -> impl Iterator<Item = &str> {
     words.filter(|word| word.starts_with("--") && word.len() > 2).map(|word| word.split('=').next().unwrap_or(word))
 }
 
-/// Everything that `fr-mount --help`, and the help of each of its commands, say.
-fn help() -> String {
+/// Everything that `--help` of a program, and the help of each of its commands, say.
+fn help(program: &Program) -> String {
     let run = |args: &[&str]| {
-        let output = Command::new(env!("CARGO_BIN_EXE_fr-mount")).args(args).output().unwrap();
-        assert!(output.status.success(), "fr-mount {args:?} failed");
+        let output = Command::new(program.path).args(args).output().unwrap();
+        assert!(output.status.success(), "{} {args:?} failed", program.name);
         String::from_utf8(output.stdout).unwrap()
     };
     let mut all = run(&["--help"]);
-    for command in ["volumes", "status", "unmount", "cleanup", "demo"] {
+    for command in program.commands {
         all.push_str(&run(&[command, "--help"]));
     }
     all
 }
 
 /// The options that a document's command lines use and the help does not explain.
-fn missing_options(document: &SourceFile, help: &str) -> Vec<String> {
+fn missing_options(document: &SourceFile, name: &str, help: &str) -> Vec<String> {
     let known: BTreeSet<_> = help.split(|c: char| !c.is_ascii_alphanumeric() && c != '-').collect();
-    let lines = command_lines(&document.text);
+    let lines = command_lines(&document.text, name);
     let unknown = lines.iter().flat_map(|line| options(line)).filter(|option| !known.contains(option));
     unknown.map(|option| format!("{} uses {option}, which --help does not explain", document.path)).collect()
 }
@@ -121,9 +154,12 @@ fn tests_that_documents_name_exist() {
 
 #[test]
 fn options_in_documents_are_explained_by_help() {
-    let (files, help) = (files(), help());
-    let found: Vec<_> = documents(&files).flat_map(|file| missing_options(file, &help)).collect();
-    assert!(found.is_empty(), "{}", found.join("\n"));
+    let files = files();
+    for program in &PROGRAMS {
+        let help = help(program);
+        let found: Vec<_> = documents(&files).flat_map(|file| missing_options(file, program.name, &help)).collect();
+        assert!(found.is_empty(), "{}", found.join("\n"));
+    }
 }
 
 /// The files below a directory, by their path in it.
@@ -140,12 +176,17 @@ fn generated(directory: &Path) -> BTreeMap<String, String> {
 }
 
 #[test]
-fn manual_pages_and_completions_are_those_of_this_program() {
+fn manual_pages_and_completions_are_those_of_these_programs() {
     let directory = tempfile::tempdir().unwrap();
-    let made = Command::new(env!("CARGO_BIN_EXE_fr-mount")).arg("generate-docs").arg(directory.path()).status();
-    assert!(made.unwrap().success());
+    for program in &PROGRAMS {
+        let made = Command::new(program.path).arg("generate-docs").arg(directory.path()).status();
+        assert!(made.unwrap().success());
+    }
     let (now, committed) = (generated(directory.path()), generated(&top().join("packaging")));
-    assert!(now == committed, "they are out of date: fr-mount generate-docs packaging");
+    assert!(
+        now == committed,
+        "they are out of date: fr-mount generate-docs packaging; fr-serve generate-docs packaging"
+    );
 }
 
 #[test]
@@ -185,6 +226,7 @@ fn an_option_that_is_gone_is_found() {
         "x.md",
         "    sudo fr-mount --read-only --gone \\\n        --alsogone=1 x y\n    cargo test --locked\n",
     );
-    assert_eq!(missing_options(&document, "--read-only FILE").len(), 2);
-    assert_eq!(missing_options(&document, "--read-only, --gone, --alsogone <N>"), [""; 0]);
+    assert_eq!(missing_options(&document, "fr-mount", "--read-only FILE").len(), 2);
+    assert_eq!(missing_options(&document, "fr-mount", "--read-only, --gone, --alsogone <N>"), [""; 0]);
+    assert_eq!(missing_options(&document, "fr-serve", ""), [""; 0]);
 }

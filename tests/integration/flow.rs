@@ -122,14 +122,15 @@ fn disks_that_were_mounted_from_the_page_are_gone_ten_seconds_after_its_button()
     wait_until("the disks are unmounted", || mounts_below(mount.place().path()).is_empty());
     assert!(pressed.elapsed() < PROMISED, "it took {:?}", pressed.elapsed());
     assert_eq!(mount.wait().code(), Some(exit::REVOKED), "{}", mount.stderr());
-    assert!(mount.stderr().contains("revoked"), "{}", mount.stderr());
+    assert!(mount.stderr().contains("withdrawn"), "{}", mount.stderr());
     assert_nothing_left(mount.place());
     browser.find("#sessions tr[data-state='revoked']");
     browser.screenshot("flow-6-unmounted");
     // Neither the bundle nor the password is of use to anybody any more.
     let place = Place::new();
     let again = Ended::run(&mut place.bundle_command(&access.bundle, &access.password));
-    assert_eq!(again.code(), Some(exit::REVOKED), "{}", again.stderr());
+    assert_eq!(again.code(), Some(exit::NOT_VALID), "{}", again.stderr());
+    assert!(again.stderr().contains("withdrawn"), "{}", again.stderr());
     assert_nothing_left(&place);
 }
 
@@ -156,7 +157,8 @@ fn a_grant_of_twenty_seconds_ends_by_itself_and_open_files_with_it() {
     browser.screenshot("flow-7-expired");
     let place = Place::new();
     let again = Ended::run(&mut place.bundle_command(&access.bundle, &access.password));
-    assert_eq!(again.code(), Some(exit::EXPIRED), "{}", again.stderr());
+    assert_eq!(again.code(), Some(exit::NOT_VALID), "{}", again.stderr());
+    assert!(again.stderr().contains("it ended at"), "{}", again.stderr());
     assert_nothing_left(&place);
 }
 

@@ -25,7 +25,7 @@ impl Point {
         let from = tempfile::tempdir().unwrap();
         shell(&format!("head -c {FILE_BYTES} /dev/urandom > large"), from.path());
         let sha256 = Sha256::digest(fs::read(from.path().join("large")).unwrap()).to_vec();
-        Self { image: Ext4Image::copied_from(from.path(), 48, &["-L", "data"]), sha256 }
+        Self { image: Ext4Image::copied_from(from.path(), 64, &["-L", "data"]), sha256 }
     }
 }
 

@@ -15,8 +15,8 @@ impl Files for Given {
     }
 }
 
-/// Opens the first file, and reads at its start, at its end and at `places`: what is read at once must be what is read piece by
-/// piece.
+/// Opens the first file, and reads at its start, at its end and at `places`: what is read at once must be what is read
+/// piece by piece.
 pub fn look(files: &Given, format: Option<Format>, places: &[u64]) {
     let options = OpenOptions { format, block_size: BlockSize::B512 };
     let Ok(opened) = image::open(files, files.0[0].0, &options) else { return };

@@ -13,7 +13,7 @@ pub(super) fn unpack(packed: &[u8], compression: Compression, length: usize) -> 
     let mut cluster = vec![0; length];
     match compression {
         Compression::Deflate => {
-            inflate(packed, &mut cluster, false).filter(|unpacked| *unpacked == length).map(|_| ())?
+            inflate(packed, &mut cluster, false).filter(|unpacked| *unpacked == length)?;
         }
         Compression::Zstd => {
             let mut decoder = zstd::stream::read::Decoder::with_buffer(packed).ok()?;

@@ -1,4 +1,5 @@
-//! Images made by a script from the specifications: differencing ones, logs that were not replayed, bitmaps and states of blocks.
+//! Images made by a script from the specifications: differencing ones, logs that were not replayed, bitmaps and states
+//! of blocks.
 
 use super::fixtures::{directory, skipped, unpacked};
 use super::support::{Memory, assert_content, content, read};
@@ -30,7 +31,7 @@ fn records(name: &str) -> Vec<Record> {
 fn all() -> Memory {
     let names = ["base.vhd", "middle.vhd", "top.vhd", "by-name.vhd", "sectors.vhd", "no-end.vhd", "old-footer.vhd"];
     let more = ["base.vhdx", "child.vhdx", "top.vhdx", "sectors-4096.vhdx", "log-one.vhdx", "log-ring.vhdx"];
-    let logs = ["log-torn.vhdx", "log-many.vhdx", "log-longer.vhdx", "log-cut.vhdx", "log-empty.vhdx"];
+    let logs = ["log-torn.vhdx", "log-gap.vhdx", "log-many.vhdx", "log-longer.vhdx", "log-cut.vhdx", "log-empty.vhdx"];
     let names = names.iter().chain(&more).chain(&logs);
     names.fold(Memory::default(), |files, name| files.with(name, fixture(name)))
 }
@@ -114,7 +115,7 @@ fn sectors_of_a_differencing_vhdx_are_its_own_or_its_parents() {
 
 #[test]
 fn a_log_that_was_not_replayed_is_replayed_in_memory() {
-    for name in ["log-one.vhdx", "log-ring.vhdx", "log-torn.vhdx", "log-many.vhdx", "log-longer.vhdx"] {
+    for name in ["log-one.vhdx", "log-ring.vhdx", "log-torn.vhdx", "log-gap.vhdx", "log-many.vhdx", "log-longer.vhdx"] {
         assert_fixture(name, Format::Vhdx, &[name]);
     }
 }

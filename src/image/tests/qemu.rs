@@ -1,5 +1,5 @@
-//! Images that qemu-img and qemu-io make now, of all their kinds, with writes at random places: what is in them must be what qemu-img
-//! converts them to, byte for byte.
+//! Images that qemu-img and qemu-io make now, of all their kinds, with writes at random places: what is in them must
+//! be what qemu-img converts them to, byte for byte.
 
 use super::fixtures::skipped;
 use super::support::{Dice, assert_content};
@@ -109,6 +109,26 @@ fn vhdxs_of_qemu_hold_what_qemu_says() {
         ["subformat=dynamic", "subformat=fixed", "block_size=1M", "block_size=8M,log_size=2M", "block_state_zero=off"]
     {
         bench.try_out("vhdx", options, Format::Vhdx);
+    }
+}
+
+#[test]
+fn logs_that_qemu_leaves_when_a_write_fails_are_replayed_as_it_replays_them() {
+    let Some(mut bench) = Bench::new() else { return };
+    for block in [2, 5, 8] {
+        bench.create("vhdx", "block_size=1M", "disk", SIZE);
+        bench.scribble("vhdx", "disk", 2 << 20, 10);
+        // The table of blocks is at 2 MiB: its change is in the log, and then cannot be written.
+        let failing = "json:{\"driver\":\"vhdx\",\"file\":{\"driver\":\"blkdebug\",\"image\":{\"driver\":\"file\",\"filename\":\"disk\"},\
+             \"inject-error\":[{\"event\":\"none\",\"iotype\":\"write\",\"sector\":4096}]}}";
+        let write = format!("write -q -P 99 {block}M 70k");
+        let ended = Command::new("qemu-io").args(["-c", &write, failing]).current_dir(bench.directory.path()).output();
+        assert!(!ended.unwrap().status.success(), "the write did not fail");
+        fs::copy(bench.path("disk"), bench.path("replayed")).unwrap();
+        bench.run("qemu-img", &["check", "-q", "-r", "all", "-f", "vhdx", "replayed"]);
+        let expected = bench.converted("vhdx", "replayed");
+        assert_eq!(expected[block << 20], 99, "qemu did not replay it");
+        assert_content(&bench.path("disk"), Format::Vhdx, &expected, &mut bench.dice);
     }
 }
 
@@ -238,6 +258,7 @@ fn chains_of_images_in_all_formats_are_read_through() {
         let base_size = 4 << 20;
         bench.create(format, options, "base", base_size);
         bench.scribble(format, "base", base_size, 30);
+        bench.run("qemu-io", &["-t", "unsafe", "-f", format, "-c", "write -q -P 5 1M 1M", "base"]);
         // Larger than what they build on, and then smaller again.
         for (name, below, below_format, size) in
             [("middle", "base", format, SIZE), ("top", "./middle", "qcow2", 3 << 20)]
@@ -246,6 +267,9 @@ fn chains_of_images_in_all_formats_are_read_through() {
             let size = size.to_string();
             let create = ["create", "-q", "-f", "qcow2", "-o", more, "-b", below, "-F", below_format, name, &size];
             bench.run("qemu-img", &create);
+            // Zeros over what is below, of whole clusters and of parts of one.
+            let zeros = if name == "top" { "write -q -z 1602k 50k" } else { "write -q -z 1M 256k" };
+            bench.run("qemu-io", &["-t", "unsafe", "-f", "qcow2", "-c", zeros, name]);
             bench.scribble("qcow2", name, size.parse().unwrap(), 15);
         }
         bench.compare("qcow2", "top", Format::Qcow2);
@@ -261,7 +285,10 @@ fn snapshots_of_vmdks_are_read_over_the_parent_that_they_were_made_for_and_no_ot
     let Some(mut bench) = Bench::new() else { return };
     bench.create("vmdk", "", "base.vmdk", SIZE);
     bench.scribble("vmdk", "base.vmdk", SIZE, 30);
-    bench.run("qemu-img", &["create", "-q", "-f", "vmdk", "-b", "base.vmdk", "-F", "vmdk", "child.vmdk"]);
+    bench.run("qemu-io", &["-f", "vmdk", "-c", "write -q -P 5 1M 1M", "base.vmdk"]);
+    let child = ["create", "-q", "-f", "vmdk", "-o", "zeroed_grain=on", "-b", "base.vmdk", "-F", "vmdk", "child.vmdk"];
+    bench.run("qemu-img", &child);
+    bench.run("qemu-io", &["-f", "vmdk", "-c", "write -q -z 1M 256k", "child.vmdk"]);
     bench.scribble("vmdk", "child.vmdk", SIZE, 30);
     bench.compare("vmdk", "child.vmdk", Format::Vmdk);
     fs::remove_file(bench.path("base.vmdk")).unwrap();

@@ -44,8 +44,8 @@ pub(super) enum Kind {
 #[derive(Debug)]
 pub(super) struct Footer {
     pub(super) kind: Kind,
-    /// The size of the disk in bytes. Programs of old took it from the geometry, which is at most a few sectors less: this field is
-    /// what the specification means, and what all of today use.
+    /// The size of the disk in bytes. Programs of old took it from the geometry, which is at most a few sectors less:
+    /// this field is what the specification means, and what all of today use.
     pub(super) size: u64,
     pub(super) id: [u8; 16],
 }

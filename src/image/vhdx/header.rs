@@ -50,7 +50,8 @@ pub(super) fn read(file: &ImageFile) -> Result<Header, String> {
         let Ok((raw, _)) = RawHeader::ref_from_prefix(&bytes) else { continue };
         let sequence = raw.sequence_number.get();
         match &found {
-            // Programs are known that write both headers alike, which the specification does not allow; it does not matter then.
+            // Programs are known that write both headers alike, which the specification does not allow; it does not
+            // matter then.
             Some((other, same)) if *other == sequence && *same != bytes => {
                 return Err("both of its headers say that they are the newer one".to_owned());
             }
@@ -80,7 +81,8 @@ fn parse(raw: &RawHeader) -> Result<Header, String> {
     Ok(Header { data_write_guid: raw.data_write_guid, log: Some(Log { guid: raw.log_guid, offset, bytes }) })
 }
 
-/// Whether a structure has its signature, and after that the right CRC-32C of itself with zeros in the checksum's place.
+/// Whether a structure has its signature, and after that the right CRC-32C of itself with zeros in the checksum's
+/// place.
 pub(super) fn is_intact(bytes: &[u8], signature: &[u8; 4]) -> bool {
     let Some((found, rest)) = bytes.split_first_chunk::<4>() else { return false };
     let Some((stored, rest)) = rest.split_first_chunk::<4>() else { return false };

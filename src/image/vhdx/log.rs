@@ -1,5 +1,5 @@
-//! The log of a VHDX (MS-VHDX 2.3): changes of tables that were under way when the file was left. Entries lie in a ring; those that
-//! count are the newest unbroken sequence of them.
+//! The log of a VHDX (MS-VHDX 2.3): changes of tables that were under way when the file was left. Entries lie in a
+//! ring; those that count are the newest unbroken sequence of them.
 
 use super::header::{Log, is_intact};
 use super::replayed::{Edit, Edits};

@@ -1,4 +1,5 @@
-//! The region table of a VHDX (MS-VHDX 2.2.3): where the block allocation table and the metadata are. There are two copies.
+//! The region table of a VHDX (MS-VHDX 2.2.3): where the block allocation table and the metadata are. There are two
+//! copies.
 
 use super::guid;
 use super::header::is_intact;

@@ -26,7 +26,8 @@ impl Edits {
         Self { by_start: BTreeMap::new(), file_bytes }
     }
 
-    /// Puts `edit` over `bytes` from `start` on, and over what is there already. `None`, and nothing done, when that is no place.
+    /// Puts `edit` over `bytes` from `start` on, and over what is there already. `None`, and nothing done, when that
+    /// is no place.
     pub(super) fn put(&mut self, start: u64, bytes: u64, edit: Edit) -> Option<()> {
         let end = start.checked_add(bytes)?;
         if bytes == 0 || !start.is_multiple_of(4096) || !bytes.is_multiple_of(4096) {

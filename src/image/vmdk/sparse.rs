@@ -1,5 +1,5 @@
-//! Sparse extents of a VMDK ("Hosted Sparse Extents" and "Stream-Optimized Compressed Sparse Extents" of VMware's specification): a
-//! directory of tables says for each grain where it is in the file.
+//! Sparse extents of a VMDK ("Hosted Sparse Extents" and "Stream-Optimized Compressed Sparse Extents" of VMware's
+//! specification): a directory of tables says for each grain where it is in the file.
 
 use super::descriptor::Problem;
 use crate::files::ImageFile;

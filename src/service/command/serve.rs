@@ -2,6 +2,7 @@
 
 use crate::audit::{Event, Line};
 use crate::config::Config;
+use crate::usage::Usage;
 use crate::{Error, Service, http, sys};
 use sd_notify::NotifyState;
 use std::net::SocketAddr;
@@ -18,6 +19,8 @@ use tokio::time::{Interval, MissedTickBehavior};
 const TEND_EVERY: Duration = Duration::from_secs(2);
 /// How often it is told who reads.
 const TELL_EVERY: Duration = Duration::from_secs(5);
+/// What has not changed is told again only every so many times.
+const TOLD_AGAIN_AFTER: u32 = 3;
 /// How often what ended long ago is removed.
 const TIDY_EVERY: Duration = Duration::from_secs(60 * 60);
 /// How long the end may take.
@@ -173,18 +176,20 @@ async fn tend(service: Arc<Service>) {
 }
 
 async fn tell(service: Arc<Service>) {
-    let (mut ticks, mut is_told) = (every(TELL_EVERY), false);
+    let mut ticks = every(TELL_EVERY);
+    let (mut told, mut same) = (Usage::new(), 0_u32);
     loop {
         ticks.tick().await;
         let usage = service.exports().usage();
-        let done = if !usage.is_empty() {
-            is_told = true;
-            service.usage.tell(usage).await
-        } else if std::mem::take(&mut is_told) {
-            service.usage.withdraw().await
-        } else {
-            Ok(())
-        };
+        same = if usage == told { same.saturating_add(1) } else { 0 };
+        if same % TOLD_AGAIN_AFTER != 0 || (usage.is_empty() && same > 0) {
+            continue;
+        }
+        let done =
+            if usage.is_empty() { service.usage.withdraw().await } else { service.usage.tell(usage.clone()).await };
+        if done.is_ok() {
+            told = usage;
+        }
         warn("telling who reads", done);
     }
 }

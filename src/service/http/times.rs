@@ -9,7 +9,7 @@ pub(crate) struct Times {
     pub(crate) handshake: Duration,
     /// A request's header, from the end of the request before; so it also ends connections that nobody uses.
     pub(crate) header: Duration,
-    /// A request from its header to its answer, its body included.
+    /// A request from its header to its answer, its body included. Sealing a bundle alone takes seconds, by design.
     pub(crate) request: Duration,
     /// A connection: it then ends with the request that is under way. This is what bounds who does not read answers.
     pub(crate) connection: Duration,
@@ -22,7 +22,7 @@ impl Default for Times {
         Self {
             handshake: Duration::from_secs(10),
             header: Duration::from_secs(15),
-            request: Duration::from_secs(30),
+            request: Duration::from_secs(60),
             connection: Duration::from_secs(120),
             farewell: Duration::from_secs(5),
         }

@@ -17,6 +17,8 @@ use zeroize::Zeroizing;
 
 /// How long a request is tried again after failures that may pass.
 const RETRY: Duration = Duration::from_secs(30);
+/// How long one request may take, in words: parts of large images are large.
+const REQUEST: &str = "5 minutes";
 /// The longest secret in a file, in bytes.
 const SECRET_BYTES_MAX: usize = 64 << 10;
 
@@ -27,7 +29,7 @@ type Opened = (Arc<dyn ObjectStore>, Path);
 pub(crate) fn is_secret_option(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
     let secret = ["secret", "access_key", "account_key", "master_key", "token", "password", "sas", "credential"];
-    let place = ["_file", "_path", "_uri", "_endpoint", "key_id", "endpoint_url"];
+    let place = ["_file", "_path", "_uri", "_endpoint", "key_id", "endpoint_url", "application_credentials"];
     name.ends_with("sse_customer_key_base64")
         || name.contains("service_account_key")
         || (secret.iter().any(|word| name.contains(word)) && !place.iter().any(|word| name.ends_with(word)))
@@ -65,10 +67,12 @@ fn remote(url: &Url, config: &VaultConfig) -> Result<Opened, Error> {
         .map_err(|error| Error::invalid(format!("the vault's prefix makes no sense: {}", reason(&error))))?;
     let retry = RetryConfig { retry_timeout: RETRY, ..RetryConfig::default() };
     let options = options(config)?;
-    // The URL first, as the environment and the options may say more than it does.
+    // The environment first: what the configuration says counts for more.
     macro_rules! build {
         ($builder:ty) => {{
+            let timeout = "timeout".parse().map_err(|error| from_store(&error, "vault_options"))?;
             let mut builder = <$builder>::from_env().with_url(url.as_str()).with_retry(retry);
+            builder = builder.with_config(timeout, REQUEST);
             for (name, value) in &options {
                 let key = name.to_ascii_lowercase().parse().map_err(|error| from_store(&error, "vault_options"))?;
                 builder = builder.with_config(key, value.expose_secret());

@@ -65,6 +65,7 @@ impl Browser {
                 "download.default_directory": self.downloads(),
                 "download.prompt_for_download": false,
                 "profile.default_content_setting_values.automatic_downloads": 1,
+                "safebrowsing.enabled": true,
             },
         });
         let Value::Object(capabilities) = json!({
@@ -300,7 +301,7 @@ impl Drop for Browser {
 }
 
 /// A server that gives one page and a file, for as long as the test runs.
-pub(crate) fn serve_page(page: &'static str) -> std::net::SocketAddr {
+fn serve_page(page: &'static str) -> std::net::SocketAddr {
     use std::io::Write;
     let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
     let address = listener.local_addr().unwrap();
@@ -324,7 +325,8 @@ fn a_page_is_clicked_read_and_downloaded_from_and_the_browser_leaves_nothing() {
     }
     let address = serve_page(
         "<input id=who><button id=greet onclick=\"o.textContent = 'Hello ' + who.value\">Greet me</button>\
-         <p id=o></p><a id=download download=a.bundle href=/file>Download</a><p hidden>unseen</p>",
+         <p id=o></p><a id=download download=a.bundle href=/file>Download</a>\
+         <a id=script download=a.sh href=/file>Script</a><p hidden>unseen</p>",
     );
     let browser = Browser::start();
     browser.open(&format!("http://{address}/"));
@@ -339,6 +341,9 @@ fn a_page_is_clicked_read_and_downloaded_from_and_the_browser_leaves_nothing() {
     assert_eq!(browser.focused(), "download");
     browser.press(Key::Enter);
     assert_eq!(fs::read(browser.downloaded(".bundle")).unwrap(), b"of the file");
+    // Of scripts a browser may want to know whether they are really wanted, in a window that nobody sees here.
+    browser.click("#script");
+    assert_eq!(fs::read(browser.downloaded(".sh")).unwrap(), b"of the file");
     browser.screenshot("self-test");
     let (processes, directory) = (browser.processes(), browser.directory.path().to_owned());
     assert!(processes.len() > 2, "{processes:?}");

@@ -124,7 +124,7 @@ impl Installation {
         let mut command = self.command(&configuration);
         command.arg("serve").env("FR_SERVE_LOG", "trace");
         let (out, error) = (File::create(&log).unwrap(), File::options().append(true).open(&log).unwrap());
-        let mut process = Background::start(change(command.stdout(out).stderr(error)));
+        let mut process = Background::start(change(&mut command).stdout(out).stderr(error));
         let said = || fs::read_to_string(&log).unwrap_or_default();
         wait_until("fr-serve listens", || {
             assert!(process.ended().is_none(), "fr-serve ended:\n{}", said());
@@ -236,7 +236,9 @@ impl Api {
     fn new(base: String, token: String) -> Self {
         // Two libraries of the same process may have installed it already.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let client = reqwest::Client::builder().tls_danger_accept_invalid_certs(true).no_proxy().build().unwrap();
+        // A connection for each request: one that was kept may be closed by the service at any moment.
+        let client = reqwest::Client::builder().tls_danger_accept_invalid_certs(true).pool_max_idle_per_host(0);
+        let client = client.no_proxy().build().unwrap();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         Self { runtime, client, base, token }
     }

@@ -10,7 +10,7 @@ export class Problem extends Error {
 
 const NO_ANSWER = "The service does not answer. Check your connection and try again.";
 /** Milliseconds after which an answer is not waited for any longer. */
-const PATIENCE = 45_000;
+const PATIENCE = 75_000;
 
 async function call(method, path, body) {
   const options = { method, credentials: "same-origin", cache: "no-store", redirect: "error", signal: AbortSignal.timeout(PATIENCE) };
@@ -33,8 +33,11 @@ async function call(method, path, body) {
     throw new Problem("internal", "The answer was not from the recovery service. Is there a proxy in between?");
   }
   if (answer.ok) return value;
-  throw new Problem(value?.kind ?? "internal", value?.detail ?? `The service refused this (${answer.status}).`);
+  throw new Problem(value?.kind ?? "internal", sentence(value?.detail ?? `the service refused this (${answer.status})`));
 }
+
+/** The service's words are made to stand behind others; here they stand alone. */
+const sentence = (text) => text.charAt(0).toUpperCase() + text.slice(1) + (/[.!?]$/.test(text) ? "" : ".");
 
 const name = encodeURIComponent;
 

@@ -9,6 +9,8 @@ const TABLES = ["GPT", "MBR", "hybrid"];
 const HUES = 8;
 /** Nothing real lies deeper: an array on partitions, a volume group on it, a pool in it. */
 const DEPTH_MAX = 24;
+/** How wide the bar of a small disk is at least beside that of a large one, in hundredths: its parts have to be read. */
+const BAR_SHARE_MIN = 60;
 /** Space in no partition is drawn from this share of a disk on. */
 const FREE_SHARE_MIN = 0.01;
 
@@ -44,7 +46,7 @@ class Layout {
     const group = this.groups[this.parts.get(position)?.group];
     if (!group || depth > DEPTH_MAX) return position;
     const members = group.members.filter((member) => member.position !== null).map((member) => member.position);
-    const below = members.map((member) => this.where(member, depth + 1)).join(", ");
+    const below = listed.format(members.map((member) => this.where(member, depth + 1)));
     if (isTable(group)) return `${below} partition ${position.split(":").at(-1)}`;
     return `${groupName(group)} on ${below}`;
   }
@@ -60,6 +62,8 @@ class Layout {
   }
 }
 
+/** `a, b and c` */
+const listed = new Intl.ListFormat("en-GB");
 const letter = (place) => (place < 26 ? String.fromCharCode(65 + place) : String(place + 1));
 const groupName = (group) => (group.name ? `${group.kind} ${group.name}` : group.kind);
 const volumeName = (volume) => (volume.drive_letters.length > 0 ? `${volume.drive_letters.join(" ")} ${volume.label ?? ""}`.trim() : volume.name);
@@ -97,15 +101,15 @@ function diskRow(layout, disk, widest) {
   const rest = disk.bytes - parts.reduce((sum, part) => sum + part.bytes, 0);
   if (table && rest > disk.bytes * FREE_SHARE_MIN) boxes.push(free(rest));
   const bar = make("div", { className: "bar" }, ...boxes);
-  bar.style.width = `${Math.max(30, (100 * disk.bytes) / widest)}%`;
+  bar.style.width = `${Math.max(BAR_SHARE_MIN, (100 * disk.bytes) / widest)}%`;
   const facts = [size(disk.bytes), disk.table, disk.model].filter(Boolean).join(" · ");
   return make("div", {}, make("p", { className: "row-title" }, make("strong", {}, `Disk ${position} `), make("small", {}, facts)), bar);
 }
 
 function groupRow(layout, group) {
   const members = group.members.map((member) => (member.position === null ? `${member.role || "a member"} (missing)` : layout.where(member.position)));
-  const health = group.health === "whole" ? "" : ` · ${group.health}`;
-  const title = make("p", { className: "row-title" }, tag(group), make("strong", {}, groupName(group)), make("small", {}, `${health} on ${members.join(" and ")}`));
+  const health = group.health === "whole" ? "" : `${group.health}, `;
+  const title = make("p", { className: "row-title" }, tag(group), make("strong", {}, `${groupName(group)} `), make("small", {}, `${health}on ${listed.format(members)}`));
   const shown = group.parts.filter((part) => part.role === null);
   const bar = make("div", { className: "bar" }, ...shown.map((part) => box(layout, part, group)));
   return make("div", {}, title, bar);

@@ -42,7 +42,8 @@ export async function refreshGrants() {
   isAsking = true;
   try {
     const answer = await api.grants();
-    grants = wanted ? answer.grants : [];
+    // What can be used stands above what has ended; in each of them the newest is first.
+    grants = wanted ? answer.grants.sort((a, b) => (b.state === "active") - (a.state === "active")) : [];
     askedAt = performance.now();
     note("");
     draw();

@@ -9,7 +9,7 @@
 // The address holds the chosen VM and point (#/VM/POINT) and never anything secret.
 
 import { dropAccess, showAccess } from "./access.js";
-import { api } from "./api.js";
+import { Problem, api } from "./api.js";
 import { Choices, SHOWN_MAX } from "./choices.js";
 import { drawDisks } from "./disks.js";
 import { forgetGrants, refreshGrants, watchGrants } from "./grants.js";
@@ -98,10 +98,10 @@ byId("signing-in").addEventListener("submit", (event) => {
     try {
       session = await api.signIn(token);
     } catch (problem) {
-      // Here "not signed in" is about this token, and the service's own words say so.
-      problem.kind = problem.kind === "not-signed-in" ? "wrong-token" : problem.kind;
       field.focus();
-      throw problem;
+      if (problem.kind !== "not-signed-in") throw problem;
+      // Here it is about this token, and not about a sign-in that ended.
+      throw new Problem("wrong-token", `${problem.message} Paste all of it, or ask whoever runs this service.`);
     }
     await showWorkspace(session);
     byId("filter").focus();
@@ -207,7 +207,9 @@ addEventListener("hashchange", () => {
 // Access.
 
 byId("get-access").addEventListener("click", (event) => attempt(event.currentTarget, async () => {
+  say("Sealing the bundle; this takes a moment.");
   const granted = await api.grant(state.vm, state.point, Number(byId("lifetime").value));
+  say("");
   showAccess(granted);
   await refreshGrants();
 }));
