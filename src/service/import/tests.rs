@@ -138,7 +138,9 @@ fn qemu_img(directory: &Path, args: &[&str]) -> bool {
     let output = match std::process::Command::new("qemu-img").args(args).current_dir(directory).output() {
         Ok(output) => output,
         Err(_) if std::env::var_os("FR_REQUIRE_ALL").is_none_or(|all| all != "1") => {
-            eprintln!("SKIPPED: images of other formats are not imported, qemu-img is missing (apt-get install qemu-utils)");
+            eprintln!(
+                "SKIPPED: images of other formats are not imported, qemu-img is missing (apt-get install qemu-utils)"
+            );
             return false;
         }
         Err(error) => panic!("FR_REQUIRE_ALL=1, and qemu-img is missing: {error}"),
