@@ -16,6 +16,9 @@ _fr__mount() {
             ",$1")
                 cmd="fr__mount"
                 ;;
+            fr__mount,cleanup)
+                cmd="fr__mount__subcmd__cleanup"
+                ;;
             fr__mount,daemon)
                 cmd="fr__mount__subcmd__daemon"
                 ;;
@@ -36,6 +39,9 @@ _fr__mount() {
                 ;;
             fr__mount,volumes)
                 cmd="fr__mount__subcmd__volumes"
+                ;;
+            fr__mount__subcmd__help,cleanup)
+                cmd="fr__mount__subcmd__help__subcmd__cleanup"
                 ;;
             fr__mount__subcmd__help,daemon)
                 cmd="fr__mount__subcmd__help__subcmd__daemon"
@@ -65,7 +71,7 @@ _fr__mount() {
 
     case "${cmd}" in
         fr__mount)
-            opts="-h -V --read-only --rw --writable --read-write --ca --pin --server-name --client-cert --client-key --proxy --proxy-secret --chap-user --chap-secret --target-user --target-secret --initiator-name --digests --insecure-plaintext --connect-timeout --reconnect-timeout --cache --block-size --no-replay --log-device --realtime-device --volume --verify --short-names --streams --user-mapping --owner --foreground --json --log --help --version volumes status unmount demo daemon generate-docs help"
+            opts="-h -V --read-only --rw --writable --read-write --ca --pin --server-name --client-cert --client-key --proxy --proxy-secret --chap-user --chap-secret --target-user --target-secret --password --service-key --mutual --ready-timeout --initiator-name --digests --insecure-plaintext --connect-timeout --reconnect-timeout --cache --block-size --no-replay --log-device --realtime-device --volume --verify --short-names --streams --user-mapping --owner --foreground --lifetime --warn-command --json --log --help --version volumes status unmount cleanup demo daemon generate-docs help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -115,6 +121,18 @@ _fr__mount() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --password)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --service-key)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ready-timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --initiator-name)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -159,6 +177,32 @@ _fr__mount() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --lifetime)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --warn-command)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --log)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        fr__subcmd__mount__subcmd__cleanup)
+            opts="-h --json --log --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
                 --log)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -225,8 +269,22 @@ _fr__mount() {
             return 0
             ;;
         fr__subcmd__mount__subcmd__help)
-            opts="volumes status unmount demo daemon generate-docs help"
+            opts="volumes status unmount cleanup demo daemon generate-docs help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        fr__subcmd__mount__subcmd__help__subcmd__cleanup)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
@@ -373,7 +431,7 @@ _fr__mount() {
             return 0
             ;;
         fr__subcmd__mount__subcmd__volumes)
-            opts="-v -h --table --verbose --ca --pin --server-name --client-cert --client-key --proxy --proxy-secret --chap-user --chap-secret --target-user --target-secret --initiator-name --digests --insecure-plaintext --connect-timeout --reconnect-timeout --cache --block-size --no-replay --log-device --realtime-device --json --log --help"
+            opts="-v -h --table --verbose --ca --pin --server-name --client-cert --client-key --proxy --proxy-secret --chap-user --chap-secret --target-user --target-secret --password --service-key --mutual --ready-timeout --initiator-name --digests --insecure-plaintext --connect-timeout --reconnect-timeout --cache --block-size --no-replay --log-device --realtime-device --json --log --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -420,6 +478,18 @@ _fr__mount() {
                     return 0
                     ;;
                 --target-secret)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --password)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --service-key)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ready-timeout)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

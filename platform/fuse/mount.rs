@@ -6,8 +6,10 @@ use crate::kernel::{self, MountEntry};
 use crate::open_files::OpenFiles;
 use crate::{Error, ErrorKind, holders};
 use fuser::{BackgroundSession, Config, MountOption, Session, SessionACL};
+use rustix::fs::{Mode, OFlags};
 use rustix::mount::UnmountFlags;
 use std::io;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
@@ -302,19 +304,31 @@ fn is_ours(mount: &MountEntry) -> bool {
     mount.source.starts_with(SOURCE_PREFIX) && mount.file_system.starts_with("fuse")
 }
 
-/// Whether nobody serves the mount at `path` any more. Only the question for its free space is never answered from what the
+/// The mount at `path` if nobody serves it any more. Only the question for its free space is never answered from what the
 /// kernel has cached; one that is not answered at all, or that this user may not ask, has somebody who serves it.
-fn is_dead(path: &Path) -> bool {
+fn dead_mount(path: &Path) -> Option<OwnedFd> {
     /// A daemon that was killed a moment ago has its descriptors closed by the kernel sooner than that.
     const PATIENCE: Duration = Duration::from_secs(2);
     let (sender, answer) = std::sync::mpsc::channel();
     let path = path.to_owned();
     std::thread::spawn(move || {
+        let root = rustix::fs::open(&path, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()).ok();
+        let dead = root.filter(|root| {
+            matches!(rustix::fs::fstatfs(root), Err(rustix::io::Errno::NOTCONN | rustix::io::Errno::CONNABORTED))
+        });
         // Nobody waits for an answer that comes late.
-        let _ = sender.send(rustix::fs::statfs(&path).map(drop));
+        let _ = sender.send(dead);
     });
-    let answer = answer.recv_timeout(PATIENCE);
-    matches!(answer, Ok(Err(rustix::io::Errno::NOTCONN | rustix::io::Errno::CONNABORTED)))
+    answer.recv_timeout(PATIENCE).ok().flatten()
+}
+
+/// Takes down this dead mount. Not what is at its path: that may be the mount of the next session by now.
+fn unmount_dead(root: &OwnedFd, path: &Path) -> Result<(), Error> {
+    if !rustix::process::geteuid().is_root() {
+        return unmount(path, How::Force);
+    }
+    let itself = format!("/proc/self/fd/{}", root.as_raw_fd());
+    rustix::mount::unmount(itself, UnmountFlags::DETACH).map_err(|error| unmount_error(path, &error.into()))
 }
 
 /// Removes the mount of a daemon that is gone, if that is what is at `path`, and says whether it was. One that is served is left
@@ -329,8 +343,15 @@ pub fn remove_dead_mount(path: &Path) -> Result<bool, Error> {
     // A path with links in it is recorded without them, and a dead mount cannot be looked at.
     for removed in 0..STACKED_MAX {
         match kernel::mounted_at(&path).map_err(failed)? {
-            Some(mount) if is_ours(&mount) && is_dead(&path) => unmount(&path, How::Force)?,
-            Some(mount) if !is_ours(&mount) && kernel::mounts().map_err(failed)?.iter().any(is_ours_there) => {
+            Some(mount) if is_ours(&mount) => {
+                let Some(root) = dead_mount(&path) else { return Ok(removed > 0) };
+                let outcome = unmount_dead(&root, &path);
+                // Somebody else may have been faster.
+                if outcome.is_err() && kernel::mounts().map_err(failed)?.contains(&mount) {
+                    return outcome.map(|()| false);
+                }
+            }
+            Some(mount) if kernel::mounts().map_err(failed)?.iter().any(is_ours_there) => {
                 let message =
                     format!("'{}' was mounted over with '{}': unmount that first", path.display(), mount.source);
                 return Err(Error::new(ErrorKind::Busy, message));

@@ -79,7 +79,7 @@ impl Lifetime {
         let all = self.left(now).time;
         let marks = MINUTES.map(|minutes| Duration::from_secs(minutes.saturating_mul(60)));
         let marks: Vec<_> = marks.into_iter().filter(|mark| mark.saturating_mul(2) <= all).collect();
-        if marks.is_empty() { vec![all / 4] } else { marks }
+        if marks.is_empty() { vec![all.checked_div(4).unwrap_or_default()] } else { marks }
     }
 }
 

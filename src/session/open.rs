@@ -83,7 +83,8 @@ impl Opened {
     /// Has `tell` called when nothing can be read any more and never will be, whether or not somebody reads: with
     /// [`ErrorKind::Revoked`] when the access was withdrawn. A source that cannot be reached is not over.
     pub fn when_over(&self, tell: impl Fn(Error) + Send + Sync + 'static) {
-        self.source.when_over(Arc::new(tell));
+        let tell: Arc<dyn Fn(Error) + Send + Sync> = Arc::new(tell);
+        self.source.when_over(&tell);
     }
 
     /// Whatever is read from now on is an error, of what is cached too.

@@ -57,10 +57,10 @@ impl Source {
     }
 
     /// Has `tell` called for every target that is over for good; image files are not.
-    pub(crate) fn when_over(&self, tell: Arc<dyn Fn(Error) + Send + Sync>) {
+    pub(crate) fn when_over(&self, tell: &Arc<dyn Fn(Error) + Send + Sync>) {
         let Self::Iscsi { runtime, sessions } = self else { return };
         for session in sessions {
-            let (over, tell) = (session.over(), Arc::clone(&tell));
+            let (over, tell) = (session.over(), Arc::clone(tell));
             runtime.spawn(async move {
                 if let Some(error) = over.await {
                     tell(from_iscsi(&error));

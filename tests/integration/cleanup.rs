@@ -30,6 +30,11 @@ fn kill(mount: &mut FrMount) {
     mount.wait();
 }
 
+/// Takes a dead mount away behind the back of fr-mount, unless the `cleanup` of another test, which sees all dead mounts, was faster.
+fn unmount(path: &Path) {
+    shell(&format!("umount -l '{}' || true", path.display()), Path::new("/"));
+}
+
 fn sessions(place: &Place) -> Vec<Session> {
     fr_mount(place, ["status", "--json"]).assert_ok().json()
 }
@@ -55,7 +60,7 @@ fn what_killed_sessions_left_is_removed_by_cleanup_and_those_that_live_are_left_
     assert!(living.alive && can_be_read(&place.path().join("other/data/file")));
     assert_eq!(mounts_below(&place.mount_point()), [""; 0]);
     let again = fr_mount(place, ["cleanup"]);
-    assert!(again.assert_ok().stdout().contains("nothing was left behind"), "{}", again.stdout());
+    assert!(!again.assert_ok().stdout().contains(&mount.id().to_string()), "{}", again.stdout());
     fr_mount(place, ["unmount", "--all"]).assert_ok();
     place.assert_nothing_left();
 }
@@ -108,14 +113,14 @@ fn what_a_session_left_before_the_machine_was_started_anew_is_removed_and_what_t
     let mut first = FrMount::start(Place::new(), [image.path()]);
     kill(&mut first);
     // As after a start of the machine: the record and the directory are there, the mount is not.
-    shell(&format!("umount -l '{}'", first.volume("data").display()), Path::new("/"));
+    unmount(&first.volume("data"));
     fr_mount(first.place(), ["cleanup"]).assert_ok();
     first.place().assert_nothing_left();
 
     let source = image.path().display().to_string();
     let mut killed = FrMount::start(Place::new(), ["--volume", "data", &source]);
     kill(&mut killed);
-    shell(&format!("umount -l '{}'", killed.place().mount_point().display()), Path::new("/"));
+    unmount(&killed.place().mount_point());
     let elsewhere = tempfile::tempdir().unwrap();
     let with_other_records = |command: &str| {
         let mut fr_mount = killed.place().command();

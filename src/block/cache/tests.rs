@@ -280,6 +280,6 @@ fn after_the_end_nothing_is_read_of_what_is_kept_either_and_who_waits_is_woken()
     for offset in [0, 8192, 16384] {
         assert_eq!(read(offset).join().unwrap().unwrap_err().kind, ReadErrorKind::Closed, "{offset}");
     }
-    data.will_need(&[0..4096]);
+    data.will_need(std::slice::from_ref(&(0..4096)));
     assert_eq!((cache.bytes_used(), disk.waiting()), (0, 0));
 }

@@ -17,7 +17,7 @@ pub(crate) struct Supervisor {
 impl Supervisor {
     pub(crate) fn new() -> Self {
         // Twice as often as it has to be: one that comes late does no harm.
-        let every = sd_notify::watchdog_enabled().map(|within| within / 2);
+        let every = sd_notify::watchdog_enabled().and_then(|within| within.checked_div(2));
         Self { every, due: Duration::ZERO, told: String::new(), is_stopping: false }
     }
 
@@ -38,7 +38,7 @@ impl Supervisor {
     pub(crate) fn status(&mut self, text: &str) {
         if self.told != text {
             text.clone_into(&mut self.told);
-            tell(&[NotifyState::Status(text.into())]);
+            tell(&[NotifyState::Status(text)]);
         }
     }
 
