@@ -1,6 +1,6 @@
 //! How a recovery point is described to a client: the URL of an iSCSI target, disk image files, a sealed bundle of the
-//! recovery service, or a script of Azure Backup. The result is always a [`RecoveryPoint`], whatever it was written as. How it is mounted is not
-//! known here.
+//! recovery service, or a script of Azure Backup. The result is always a [`RecoveryPoint`], whatever it was written as.
+//! How it is mounted is not known here.
 
 #![cfg_attr(
     test,

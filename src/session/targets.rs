@@ -89,8 +89,7 @@ impl LogIn<'_> {
     async fn run(&self, targets: &Targets<'_>, found: &mut Found) -> Result<(), Error> {
         for name in self.names(targets).await? {
             (self.progress)(&format!("logging in to {name}"));
-            let session = iscsi::Session::login(self.dial(), &self.config, &name).await;
-            let session = session.map_err(|error| targets.explain(&error))?;
+            let session = self.session(targets, &name).await.map_err(|error| targets.explain(&error))?;
             found.sessions.push(session.clone());
             (self.progress)(&format!("opening the disks of {name}"));
             let disks = session.disks().await.map_err(|error| targets.explain(&error))?;
@@ -108,6 +107,22 @@ impl LogIn<'_> {
             return Err(Error::new(ErrorKind::NoTarget, format!("{}: {problem}. {advice}.", targets.point)));
         }
         Ok(())
+    }
+
+    /// A session with the target of this name. A portal that is reached and cannot serve now is no reason to give up while there
+    /// are others: dialling again so soon begins at the next one.
+    async fn session(&self, targets: &Targets<'_>, name: &str) -> Result<iscsi::Session, iscsi::Error> {
+        use iscsi::ErrorKind as Iscsi;
+        let dial = self.dial();
+        for _other in targets.portals.iter().skip(1) {
+            match iscsi::Session::login(Arc::clone(&dial), &self.config, name).await {
+                Err(error) if matches!(error.kind, Iscsi::Unavailable | Iscsi::Disconnected | Iscsi::TimedOut) => {
+                    tracing::info!("{error}; trying the next portal");
+                }
+                outcome => return outcome,
+            }
+        }
+        iscsi::Session::login(dial, &self.config, name).await
     }
 
     async fn names(&self, targets: &Targets<'_>) -> Result<Vec<String>, Error> {

@@ -1,5 +1,6 @@
 //! The target over TCP, driven by PDUs that the tests make themselves, and by libiscsi.
 
+mod by_hand;
 mod commands;
 mod conformance;
 mod disks;

@@ -159,6 +159,22 @@ fn a_dead_portal_is_passed_over_and_a_dying_one_replaced() {
     mount.stop();
 }
 
+#[test]
+fn a_portal_that_cannot_serve_now_is_passed_over() {
+    if !skip_unless(NEEDS) {
+        return;
+    }
+    let ill = Scene::new(|config| {
+        config.faults =
+            Faults { refusal: Some(Refusal { class: 3, detail: 1, after: 0, times: 9 }), ..Faults::default() };
+    });
+    ill.assert_fails(&ill.bundle(), exit::CONNECT, &["try again later"]);
+    let well = Scene::new(|_| {});
+    let both = TrustAnchor::CaPem(format!("{}{}", ill.target.ca_pem(), well.target.ca_pem()));
+    let offer = offer(&[ill.target.address(), well.target.address()], both);
+    well.volumes(&well.write(&bundle(&offer, &well.key)), &[]).assert_ok();
+}
+
 /// The large file as debugfs reads it from the image.
 fn content(image: &Ext4Image) -> Vec<u8> {
     let out = tempfile::NamedTempFile::new().unwrap();

@@ -2,6 +2,7 @@ use super::*;
 use crate::testing::{Installation, USERS, signed_in, token};
 use bundle::sealed::SealedBundle;
 use secrecy::ExposeSecret;
+use sha2::Digest;
 use target::{Exports, Unavailable};
 
 fn request(vm: &str, point: &str) -> GrantRequest {

@@ -282,7 +282,7 @@ async fn a_look_that_takes_longer_than_a_login_may_ends_the_connection_and_one_t
 }
 
 #[tokio::test]
-async fn our_own_initiator_discovers_and_reads_what_is_its_own() {
+async fn our_own_initiator_discovers_what_is_its_own() {
     let vault = Arc::new(Vault::of_two());
     let portal = serve(&vault, config()).await;
     let address = Address::new("127.0.0.1", portal.address().port());

@@ -46,7 +46,7 @@ class Layout {
     const group = this.groups[this.parts.get(position)?.group];
     if (!group || depth > DEPTH_MAX) return position;
     const members = group.members.filter((member) => member.position !== null).map((member) => member.position);
-    const below = members.map((member) => this.where(member, depth + 1)).join(", ");
+    const below = listed.format(members.map((member) => this.where(member, depth + 1)));
     if (isTable(group)) return `${below} partition ${position.split(":").at(-1)}`;
     return `${groupName(group)} on ${below}`;
   }
@@ -62,6 +62,8 @@ class Layout {
   }
 }
 
+/** `a, b and c` */
+const listed = new Intl.ListFormat("en-GB");
 const letter = (place) => (place < 26 ? String.fromCharCode(65 + place) : String(place + 1));
 const groupName = (group) => (group.name ? `${group.kind} ${group.name}` : group.kind);
 const volumeName = (volume) => (volume.drive_letters.length > 0 ? `${volume.drive_letters.join(" ")} ${volume.label ?? ""}`.trim() : volume.name);
@@ -107,7 +109,7 @@ function diskRow(layout, disk, widest) {
 function groupRow(layout, group) {
   const members = group.members.map((member) => (member.position === null ? `${member.role || "a member"} (missing)` : layout.where(member.position)));
   const health = group.health === "whole" ? "" : `${group.health}, `;
-  const title = make("p", { className: "row-title" }, tag(group), make("strong", {}, `${groupName(group)} `), make("small", {}, `${health}on ${members.join(" and ")}`));
+  const title = make("p", { className: "row-title" }, tag(group), make("strong", {}, `${groupName(group)} `), make("small", {}, `${health}on ${listed.format(members)}`));
   const shown = group.parts.filter((part) => part.role === null);
   const bar = make("div", { className: "bar" }, ...shown.map((part) => box(layout, part, group)));
   return make("div", {}, title, bar);
