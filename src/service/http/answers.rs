@@ -1,5 +1,5 @@
-//! What the API answers. The names of the fields are the interface: `openapi.json` describes them, and a test holds it against
-//! real answers.
+//! What the API answers. The names of the fields are the interface: `openapi.json` describes them, and a test holds it
+//! against real answers.
 
 use super::launcher::{Commands, Launchers};
 use crate::{

@@ -1,5 +1,5 @@
-//! The page's files, compiled in. They are public and the same for everybody, so that browsers may keep them and ask whether they
-//! changed.
+//! The page's files, compiled in. They are public and the same for everybody, so that browsers may keep them and ask
+//! whether they changed.
 
 use super::problem::Problem;
 use axum::extract::Path;

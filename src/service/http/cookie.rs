@@ -1,5 +1,6 @@
-//! The cookie of somebody who signed in: a JSON web token (RFC 7519) that names them and ends after twelve hours at most. It is signed
-//! with a key that every process of the service derives, so any of them accepts it, and it holds no secret of the user's.
+//! The cookie of somebody who signed in: a JSON web token (RFC 7519) that names them and ends after twelve hours at
+//! most. It is signed with a key that every process of the service derives, so any of them accepts it, and it holds no
+//! secret of the user's.
 
 use super::problem::Problem;
 use crate::user::Identity;

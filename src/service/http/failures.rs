@@ -51,7 +51,8 @@ impl FailedSignIns {
     }
 }
 
-/// What one customer of a provider has: with IPv6 that is a network of 64 bits, from which anybody can take any number of addresses.
+/// What one customer of a provider has: with IPv6 that is a network of 64 bits, from which anybody can take any number
+/// of addresses.
 fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V4(address) => IpAddr::V4(address),

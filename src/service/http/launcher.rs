@@ -1,5 +1,5 @@
-//! Scripts that hold a bundle and mount it: for who does not want to copy a file and write a command. There is no password in
-//! them.
+//! Scripts that hold a bundle and mount it: for who does not want to copy a file and write a command. There is no
+//! password in them.
 
 use crate::{Error, Grant};
 use serde::Serialize;
@@ -21,8 +21,8 @@ pub struct Commands {
 }
 
 impl Commands {
-    /// The commands for a bundle in a file of this name, whose characters mean nothing to a shell. The directory has the name of
-    /// the VM and the point in it, so that several points can be mounted side by side.
+    /// The commands for a bundle in a file of this name, whose characters mean nothing to a shell. The directory has
+    /// the name of the VM and the point in it, so that several points can be mounted side by side.
     #[must_use]
     pub fn new(file_name: &str) -> Self {
         let directory = directory(file_name);

@@ -1,5 +1,5 @@
-//! Refusals, as RFC 9457 writes them: `application/problem+json` with a `kind` that programs decide by, and a `detail` for
-//! people.
+//! Refusals, as RFC 9457 writes them: `application/problem+json` with a `kind` that programs decide by, and a `detail`
+//! for people.
 
 use crate::{Error, ErrorKind};
 use axum::http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};

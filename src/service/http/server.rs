@@ -1,5 +1,5 @@
-//! The accept loop and the life of a connection. Whoever is slow is cut: in the TLS handshake, in a request's header, in its
-//! body (`guard`), and in reading what is sent, as no connection lives for ever ([`Times`]).
+//! The accept loop and the life of a connection. Whoever is slow is cut: in the TLS handshake, in a request's header,
+//! in its body (`guard`), and in reading what is sent, as no connection lives for ever ([`Times`]).
 
 use super::app::App;
 use super::connections::{Admission, Connections, Limits};
@@ -123,7 +123,8 @@ impl Conversation {
     /// From the handshake to the end.
     async fn run(mut self, stream: TcpStream, acceptor: TlsAcceptor, router: Router) {
         let times = self.times;
-        // Without it small answers wait for the client's acknowledgement; a socket that cannot do it works all the same.
+        // Without it small answers wait for the client's acknowledgement; a socket that cannot do it works all the
+        // same.
         let _ = stream.set_nodelay(true);
         let Ok(Ok(stream)) = tokio::time::timeout(times.handshake, acceptor.accept(stream)).await else { return };
         let connection = http1::Builder::new()

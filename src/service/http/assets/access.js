@@ -1,5 +1,5 @@
-// What the holder of a new grant needs, shown once. The password and the bundle are in this module's memory while the dialog is
-// open, and nowhere else: closing it or leaving the page drops them.
+// What the holder of a new grant needs, shown once. The password and the bundle are in this module's memory while the
+// dialog is open, and nowhere else: closing it or leaving the page drops them.
 
 import { byId, duration, time } from "./words.js";
 
@@ -10,7 +10,9 @@ let held = null;
 let isSafe = false;
 
 const dialog = byId("access");
-const say = (text) => { byId("access-message").textContent = text; };
+const say = (text) => {
+  byId("access-message").textContent = text;
+};
 
 /** Opens the dialog for a new grant and downloads its bundle. */
 export function showAccess(granted) {
@@ -18,7 +20,8 @@ export function showAccess(granted) {
   isSafe = false;
   const { grant } = granted;
   byId("access-title").textContent = `Access to ${grant.vm}, ${grant.point}`;
-  byId("access-until").textContent = `Read-only, until ${time(grant.expires_at)} (${duration(grant.expires_at - grant.made_at)}).`;
+  byId("access-until").textContent =
+    `Read-only, until ${time(grant.expires_at)} (${duration(grant.expires_at - grant.made_at)}).`;
   byId("password").textContent = granted.password;
   byId("file-name").textContent = granted.file_name;
   byId("command-linux").textContent = granted.commands.linux;
@@ -32,7 +35,8 @@ export function showAccess(granted) {
 /** Forgets the secrets, and takes them off the page. */
 export function dropAccess() {
   held = null;
-  for (const id of ["password", "file-name", "command-linux", "command-windows", "access-message"]) byId(id).textContent = "";
+  for (const id of ["password", "file-name", "command-linux", "command-windows", "access-message"])
+    byId(id).textContent = "";
   if (dialog.open) dialog.close();
 }
 
@@ -65,12 +69,20 @@ async function copy(id, what) {
   }
 }
 
-byId("copy-password").addEventListener("click", async () => { isSafe = (await copy("password", "Password")) || isSafe; });
+byId("copy-password").addEventListener("click", async () => {
+  isSafe = (await copy("password", "Password")) || isSafe;
+});
 byId("copy-command-linux").addEventListener("click", () => copy("command-linux", "Command"));
 byId("copy-command-windows").addEventListener("click", () => copy("command-windows", "Command"));
 byId("download-bundle").addEventListener("click", () => held && download(held.file_name, held.bundle));
-byId("download-linux").addEventListener("click", () => held && download(held.launchers.linux.file_name, held.launchers.linux.text));
-byId("download-windows").addEventListener("click", () => held && download(held.launchers.windows.file_name, held.launchers.windows.text));
+byId("download-linux").addEventListener(
+  "click",
+  () => held && download(held.launchers.linux.file_name, held.launchers.linux.text),
+);
+byId("download-windows").addEventListener(
+  "click",
+  () => held && download(held.launchers.windows.file_name, held.launchers.windows.text),
+);
 byId("close-access").addEventListener("click", () => dialog.close());
 dialog.addEventListener("close", closed);
 dialog.addEventListener("cancel", (event) => {

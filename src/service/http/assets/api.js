@@ -13,7 +13,13 @@ const NO_ANSWER = "The service does not answer. Check your connection and try ag
 const PATIENCE = 75_000;
 
 async function call(method, path, body) {
-  const options = { method, credentials: "same-origin", cache: "no-store", redirect: "error", signal: AbortSignal.timeout(PATIENCE) };
+  const options = {
+    method,
+    credentials: "same-origin",
+    cache: "no-store",
+    redirect: "error",
+    signal: AbortSignal.timeout(PATIENCE),
+  };
   if (body !== undefined) {
     options.headers = { "Content-Type": "application/json" };
     options.body = JSON.stringify(body);
@@ -33,7 +39,10 @@ async function call(method, path, body) {
     throw new Problem("internal", "The answer was not from the recovery service. Is there a proxy in between?");
   }
   if (answer.ok) return value;
-  throw new Problem(value?.kind ?? "internal", sentence(value?.detail ?? `the service refused this (${answer.status})`));
+  throw new Problem(
+    value?.kind ?? "internal",
+    sentence(value?.detail ?? `the service refused this (${answer.status})`),
+  );
 }
 
 /** The service's words are made to stand behind others; here they stand alone. */

@@ -36,8 +36,12 @@ export class Choices {
   }
 
   #choice({ key, title, note, hint }) {
-    const button = make("button", { type: "button", className: this.kind, title: hint ?? "", "data-key": key, "data-test": `${this.kind}-${key}` },
-      make("strong", {}, title), make("small", {}, note));
+    const button = make(
+      "button",
+      { type: "button", className: this.kind, title: hint ?? "", "data-key": key, "data-test": `${this.kind}-${key}` },
+      make("strong", {}, title),
+      make("small", {}, note),
+    );
     button.addEventListener("click", () => this.choose(key));
     return make("li", {}, button);
   }

@@ -78,23 +78,37 @@ function draw() {
 
 function emptyRow(status) {
   const { grant } = status;
-  const button = make("button", { type: "button", className: "unmount danger", "aria-label": `Unmount disks of ${grant.vm}, ${grant.point}` }, "Unmount disks");
+  const button = make(
+    "button",
+    { type: "button", className: "unmount danger", "aria-label": `Unmount disks of ${grant.vm}, ${grant.point}` },
+    "Unmount disks",
+  );
   button.addEventListener("click", () => ask(grant));
-  return make("tr", { "data-grant": grant.id, "data-test": "grant" },
+  return make(
+    "tr",
+    { "data-grant": grant.id, "data-test": "grant" },
     make("th", { scope: "row" }, grant.vm),
     make("td", { "data-label": "Recovery point" }, grant.point),
-    make("td", { "data-label": "Given to" }, grant.user, make("small", { title: exactTime(grant.made_at) }, time(grant.made_at))),
+    make(
+      "td",
+      { "data-label": "Given to" },
+      grant.user,
+      make("small", { title: exactTime(grant.made_at) }, time(grant.made_at)),
+    ),
     make("td", { "data-label": "Connected from", className: "from" }),
     make("td", { "data-label": "Read", className: "number read" }),
     make("td", { "data-label": "Time left", className: "number left" }),
-    make("td", {}, button));
+    make("td", {}, button),
+  );
 }
 
-const ENDED = { "revoked": "unmounted", "expired": "time is over" };
+const ENDED = { revoked: "unmounted", expired: "time is over" };
 
 function fill(row, status) {
   const isActive = status.state === "active";
-  const peers = status.sessions.map((session) => make("span", { title: `${session.initiator}, since ${age(session.since)}` }, session.peer));
+  const peers = status.sessions.map((session) =>
+    make("span", { title: `${session.initiator}, since ${age(session.since)}` }, session.peer),
+  );
   row.dataset.state = status.state;
   row.classList.toggle("ended", !isActive);
   const from = peers.flatMap((peer, place) => (place === 0 ? [peer] : [", ", peer]));
@@ -108,15 +122,16 @@ function fill(row, status) {
 function tick(row, status) {
   const left = secondsLeft(status);
   const by = status.state === "revoked" ? ` by ${status.revoked_by}` : "";
-  row.querySelector(".left").textContent = status.state === "active" ? countdown(left) : `${ENDED[status.state] ?? status.state}${by}`;
+  row.querySelector(".left").textContent =
+    status.state === "active" ? countdown(left) : `${ENDED[status.state] ?? status.state}${by}`;
   row.classList.toggle("soon", status.state === "active" && left < SOON);
 }
 
 function ask(grant) {
   toUnmount = grant;
   const status = grants.find((status) => status.grant.id === grant.id);
-  const users = status?.sessions.length ?? 0;
-  const who = users === 0 ? "Nobody is connected now." : `${users === 1 ? "One machine is" : `${users} machines are`} connected: what it has open cannot be read any more.`;
+  const isUsed = (status?.sessions.length ?? 0) > 0;
+  const who = isUsed ? "It is being used: what is open can then not be read any more." : "Nobody is connected now.";
   byId("confirm-text").textContent = `${grant.vm}, ${grant.point}. ${who} The bundle and its password stop working.`;
   confirmation.showModal();
   byId("cancel-unmount").focus();

@@ -1,10 +1,11 @@
 // The page: sign in, choose a VM and a recovery point, get access, unmount.
 //
-// Tests hold on to these: ids  token, sign-in, sign-out, user, filter, get-access, lifetime, access (dialog), password, copy-password,
-// download-bundle, download-linux, download-windows, command-linux, command-windows, close-access, sessions (table of grants),
-// confirm (dialog), confirm-unmount, cancel-unmount, alert (what went wrong);
-// classes  .vm, .point (choices; data-key is the name, aria-current="true" the chosen one), .unmount (a button in each row of
-// #sessions; the row has data-grant and data-state), .read and .left (cells of such a row), .part (a box in the picture).
+// Tests hold on to these: ids  token, sign-in, sign-out, user, filter, get-access, lifetime, access (dialog), password,
+// copy-password, download-bundle, download-linux, download-windows, command-linux, command-windows, close-access,
+// sessions (table of grants), confirm (dialog), confirm-unmount, cancel-unmount, alert (what went wrong); classes  .vm,
+// .point (choices; data-key is the name, aria-current="true" the chosen one), .unmount (a button in each row of
+// #sessions; the row has data-grant and data-state), .read and .left (cells of such a row), .part (a box in the
+// picture).
 //
 // The address holds the chosen VM and point (#/VM/POINT) and never anything secret.
 
@@ -25,7 +26,8 @@ const pointChoices = new Choices(byId("points"), "point", (point) => choose(stat
 function failed(problem) {
   if (problem.kind === "not-signed-in") return signedOut();
   if (problem.kind === undefined) console.error(problem);
-  byId("alert").textContent = problem.kind === undefined ? "Something in this page went wrong. Load it again." : problem.message;
+  byId("alert").textContent =
+    problem.kind === undefined ? "Something in this page went wrong. Load it again." : problem.message;
   byId("alert").hidden = false;
   byId("alert").scrollIntoView({ block: "nearest" });
 }
@@ -35,7 +37,9 @@ function clearAlert() {
   byId("alert").textContent = "";
 }
 
-const say = (text) => { byId("status").textContent = text; };
+const say = (text) => {
+  byId("status").textContent = text;
+};
 
 /** Runs something that may fail, with `button` out of use meanwhile. */
 async function attempt(button, work) {
@@ -84,8 +88,14 @@ async function showWorkspace(session) {
 }
 
 function showLifetimes(longest) {
-  const lengths = [3600, 4 * 3600, longest].filter((length, place, all) => length <= longest && all.indexOf(length) === place);
-  byId("lifetime").replaceChildren(...lengths.map((length) => make("option", { value: String(length), selected: length === longest }, duration(length))));
+  const lengths = [3600, 4 * 3600, longest].filter(
+    (length, place, all) => length <= longest && all.indexOf(length) === place,
+  );
+  byId("lifetime").replaceChildren(
+    ...lengths.map((length) =>
+      make("option", { value: String(length), selected: length === longest }, duration(length)),
+    ),
+  );
 }
 
 byId("signing-in").addEventListener("submit", (event) => {
@@ -108,12 +118,14 @@ byId("signing-in").addEventListener("submit", (event) => {
   });
 });
 
-byId("sign-out").addEventListener("click", (event) => attempt(event.currentTarget, async () => {
-  await api.signOut();
-  showSignIn();
-  history.replaceState(null, "", location.pathname);
-  say("Signed out.");
-}));
+byId("sign-out").addEventListener("click", (event) =>
+  attempt(event.currentTarget, async () => {
+    await api.signOut();
+    showSignIn();
+    history.replaceState(null, "", location.pathname);
+    say("Signed out.");
+  }),
+);
 
 // Choosing.
 
@@ -121,18 +133,29 @@ function drawVms() {
   const words = byId("filter").value.trim().toLowerCase();
   const found = state.vms.filter((vm) => vm.vm.toLowerCase().includes(words));
   const shown = found.slice(0, SHOWN_MAX);
-  vmChoices.show(shown.map((vm) => ({ key: vm.vm, title: vm.vm, note: count(vm.points, "recovery point") })), state.vm);
+  vmChoices.show(
+    shown.map((vm) => ({ key: vm.vm, title: vm.vm, note: count(vm.points, "recovery point") })),
+    state.vm,
+  );
   const more = found.length - shown.length;
-  const none = state.vms.length === 0 ? "No virtual machine that you may restore has recovery points." : "No name has that in it.";
-  byId("vms-note").textContent = found.length === 0 ? none : more > 0 ? `${more} more: write part of the name above.` : "";
+  const none =
+    state.vms.length === 0 ? "No virtual machine that you may restore has recovery points." : "No name has that in it.";
+  byId("vms-note").textContent =
+    found.length === 0 ? none : more > 0 ? `${more} more: write part of the name above.` : "";
   byId("vms-note").hidden = found.length > 0 && more === 0;
 }
 
 function drawPoints() {
   const shown = state.points.slice(0, state.pointsShown);
-  pointChoices.show(shown.map((point) => ({
-    key: point.point, title: time(point.taken_at), note: `${age(point.taken_at)} · ${consistency(point.consistency)}`, hint: `${point.point}\n${exactTime(point.taken_at)}`,
-  })), state.point);
+  pointChoices.show(
+    shown.map((point) => ({
+      key: point.point,
+      title: time(point.taken_at),
+      note: `${age(point.taken_at)} · ${consistency(point.consistency)}`,
+      hint: `${point.point}\n${exactTime(point.taken_at)}`,
+    })),
+    state.point,
+  );
   const more = state.points.length - shown.length;
   const button = make("button", { type: "button", className: "quiet" }, `Show ${Math.min(more, SHOWN_MAX)} older ones`);
   button.addEventListener("click", () => {
@@ -187,8 +210,14 @@ async function openPoint(point) {
   byId("point-title").title = exactTime(detail.taken_at);
   const bytes = detail.disks.reduce((sum, disk) => sum + disk.bytes, 0);
   byId("point-facts").textContent = [
-    detail.os, age(detail.taken_at), consistency(detail.consistency), `${count(detail.disks.length, "disk")}, ${size(bytes)}`, detail.point,
-  ].filter(Boolean).join(" · ");
+    detail.os,
+    age(detail.taken_at),
+    consistency(detail.consistency),
+    `${count(detail.disks.length, "disk")}, ${size(bytes)}`,
+    detail.point,
+  ]
+    .filter(Boolean)
+    .join(" · ");
   byId("layout").replaceChildren(...drawDisks(detail.layout));
   byId("point-pane").hidden = false;
   say(`${detail.vm}, ${time(detail.taken_at)}: ${count(detail.layout.volumes.length, "volume")}.`);
@@ -206,16 +235,20 @@ addEventListener("hashchange", () => {
 
 // Access.
 
-byId("get-access").addEventListener("click", (event) => attempt(event.currentTarget, async () => {
-  say("Sealing the bundle; this takes a moment.");
-  const granted = await api.grant(state.vm, state.point, Number(byId("lifetime").value));
-  say("");
-  showAccess(granted);
-  await refreshGrants();
-}));
+byId("get-access").addEventListener("click", (event) =>
+  attempt(event.currentTarget, async () => {
+    say("Sealing the bundle; this takes a moment.");
+    const granted = await api.grant(state.vm, state.point, Number(byId("lifetime").value));
+    say("");
+    showAccess(granted);
+    await refreshGrants();
+  }),
+);
 
 // Whatever is left in the field would come back with "Back".
-addEventListener("pagehide", () => { byId("token").value = ""; });
+addEventListener("pagehide", () => {
+  byId("token").value = "";
+});
 
 async function begin() {
   try {

@@ -18,7 +18,8 @@ const two = (number) => String(number).padStart(2, "0");
 /** Seconds since 1970 in the reader's own time zone: `2026-11-28 09:47`. */
 export function time(seconds) {
   const at = new Date(seconds * 1000);
-  return `${at.getFullYear()}-${two(at.getMonth() + 1)}-${two(at.getDate())} ${two(at.getHours())}:${two(at.getMinutes())}`;
+  const day = `${at.getFullYear()}-${two(at.getMonth() + 1)}-${two(at.getDate())}`;
+  return `${day} ${two(at.getHours())}:${two(at.getMinutes())}`;
 }
 
 /** The same with seconds and in UTC, for who wants to be sure. */
@@ -51,9 +52,9 @@ export function duration(seconds) {
 }
 
 const CONSISTENCIES = {
-  "crash": "crash-consistent",
+  crash: "crash-consistent",
   "file-system": "file-system consistent",
-  "application": "application-consistent",
+  application: "application-consistent",
 };
 
 /** What the state of the disks is worth. */
@@ -61,7 +62,7 @@ export const consistency = (word) => CONSISTENCIES[word] ?? word;
 
 export const count = plural;
 
-/** Makes an element. `properties` are properties of the node; `data-…`, `aria-…`, `scope` and `role` are attributes. */
+/** Makes an element. `properties` are those of the node; `data-…`, `aria-…`, `scope` and `role` are attributes. */
 export function make(name, properties = {}, ...children) {
   const element = document.createElement(name);
   for (const [key, value] of Object.entries(properties)) {

@@ -20,8 +20,8 @@ fn resolved<'a>(document: &'a Value, schema: &'a Value) -> &'a Value {
     }
 }
 
-/// Where a value is not what the schema says, in words. Fields that are not described are faults too; the names of optional
-/// ones that were there go into `seen`.
+/// Where a value is not what the schema says, in words. Fields that are not described are faults too; the names of
+/// optional ones that were there go into `seen`.
 fn faults(document: &Value, schema: &Value, value: &Value, at: &str, seen: &mut BTreeSet<String>) -> Vec<String> {
     let schema = resolved(document, schema);
     if let Some(any) = schema["anyOf"].as_array() {
@@ -141,7 +141,7 @@ async fn every_answer_is_what_the_description_says_field_by_field() {
     let document = description();
     let mut seen = BTreeSet::new();
     let mut hold = |method: &str, path: &str, answer: Answer| {
-        hold_against(&document, method, &format!("/api/v1/{path}"), &answer, &mut seen)
+        hold_against(&document, method, &format!("/api/v1/{path}"), &answer, &mut seen);
     };
     hold("GET", "openapi.json", service.request("GET", "/api/v1/openapi.json", &[], "").await);
     hold("GET", "session", service.ask(ANN, "GET", "session", "").await);
@@ -163,8 +163,8 @@ async fn every_answer_is_what_the_description_says_field_by_field() {
     hold("DELETE", "grants/{grant}", service.ask(ANN, "DELETE", &format!("grants/{id}"), "").await);
     hold("DELETE", "grants/{grant}", service.ask(ANN, "DELETE", &format!("grants/{}", "0".repeat(32)), "").await);
     hold("GET", "grants", service.ask(ANN, "GET", "grants", "").await);
-    // Whatever is described was there: nothing is described that the service does not send. Sessions of initiators are the
-    // target's to tell; `the_line_of_a_session_is_as_described` holds them.
+    // Whatever is described was there: nothing is described that the service does not send. Sessions of initiators are
+    // the target's to tell; `the_line_of_a_session_is_as_described` holds them.
     let mut described = BTreeSet::new();
     for (name, schema) in document["components"]["schemas"].as_object().unwrap() {
         if !["SignIn", "GrantRequest", "IscsiSession"].contains(&name.as_str()) {

@@ -120,7 +120,8 @@ token_sha256 = "{}"
     )
 }
 
-/// Puts a recovery point with one disk of zeros into the vault, as an import would. The older they are, the larger is `place`.
+/// Puts a recovery point with one disk of zeros into the vault, as an import would. The older they are, the larger is
+/// `place`.
 fn add_point(vault: &Path, vm: &str, point: &str, place: usize) {
     let directory = vault.join("points").join(vm).join(point);
     fs::create_dir_all(&directory).unwrap();
@@ -152,7 +153,8 @@ fn add_point(vault: &Path, vm: &str, point: &str, place: usize) {
     fs::write(directory.join("manifest.json"), serde_json::to_vec(&manifest).unwrap()).unwrap();
 }
 
-/// What `fr-mount volumes --json` says of a server with two mirrored disks, LVM on them, and a disk that lost its partner.
+/// What `fr-mount volumes --json` says of a server with two mirrored disks, LVM on them, and a disk that lost its
+/// partner.
 fn layout() -> session::Report {
     serde_json::from_str(include_str!("layout.json")).unwrap()
 }
@@ -256,7 +258,8 @@ impl Running {
 }
 
 impl Place {
-    /// For tests with one process: the vault goes when the test's process does, as it is in a temporary directory that it owns.
+    /// For tests with one process: the vault goes when the test's process does, as it is in a temporary directory that
+    /// it owns.
     async fn serve_and_keep(self, limits: Limits, times: Times) -> Running {
         let mut running = self.serve(limits, times).await;
         let task = running.task;
