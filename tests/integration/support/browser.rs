@@ -68,15 +68,13 @@ impl Browser {
                 "safebrowsing.enabled": true,
             },
         });
-        let Value::Object(capabilities) = json!({
+        let capabilities = json!({
             "browserName": "chrome",
             "acceptInsecureCerts": true,
             "goog:chromeOptions": options,
             "goog:loggingPrefs": {"browser": "ALL"},
-        }) else {
-            unreachable!("an object")
-        };
-        capabilities
+        });
+        capabilities.as_object().expect("written as one").clone()
     }
 
     /// Where it keeps all that it writes, downloads included.
