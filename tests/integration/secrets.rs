@@ -51,11 +51,12 @@ const OWN: [&str; 4] = ["service-key.pem", "tls-key.pem", "aws_access_key_id", "
 
 /// All that took part in a run, and what was left by it.
 struct Run {
-    store: ObjectStore,
-    installation: Installation,
-    server: FrServe,
-    browser: Browser,
+    // Whoever uses what another has goes before it.
     mount: FrMount,
+    browser: Browser,
+    server: FrServe,
+    installation: Installation,
+    store: ObjectStore,
     bundle: PathBuf,
     password: String,
     processes: Vec<u32>,
@@ -83,7 +84,7 @@ impl Run {
         let mount = FrMount::spawn(place, command);
         assert_eq!(fs::read(mount.volume(LABEL).join("file")).unwrap(), b"content\n");
         let processes = [server.id(), mount.id()].into_iter().chain(browser.processes()).collect();
-        Self { store, installation, server, browser, mount, bundle, password, processes }
+        Self { mount, browser, server, installation, store, bundle, password, processes }
     }
 
     fn secrets(&self) -> Secrets {
