@@ -28,8 +28,9 @@ fn needs() -> Vec<Need> {
 
 /// A service with two recovery points of one VM: the older of raw disks, the newest of what hypervisors keep.
 struct Recovery {
-    installation: Installation,
+    /// Goes first: it writes into the directory of the other as long as it lives.
     server: FrServe,
+    installation: Installation,
 }
 
 impl Recovery {
@@ -44,7 +45,7 @@ impl Recovery {
         // The images are in the vault now: nothing may need the originals.
         drop(sample);
         let server = installation.serve();
-        Self { installation, server }
+        Self { server, installation }
     }
 
     /// Signs in on the page.

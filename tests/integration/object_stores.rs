@@ -31,9 +31,10 @@ impl Point {
 
 /// Two services on one vault, and the address that leads to either.
 struct Pair {
-    installation: Installation,
+    /// They go first: they write into the directory of the installation as long as they live.
     servers: [FrServe; 2],
     balancer: Balancer,
+    installation: Installation,
 }
 
 impl Pair {
@@ -44,7 +45,7 @@ impl Pair {
         installation.import("db-1", "now", &[], &[point.image.path()]);
         let servers = [installation.serve(), installation.serve()];
         let balancer = Balancer::start(listener, &servers.each_ref().map(FrServe::iscsi));
-        Self { installation, servers, balancer }
+        Self { servers, balancer, installation }
     }
 
     /// Mounts what this service grants, with so little memory that a large file does not stay there.

@@ -15,13 +15,14 @@ use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 
-/// What is no secret, and is found: the name of a VM, and a variable of the environment.
+/// What is no secret, and is found: the name of a VM and a variable of the environment; the label of a volume.
 const PLANTED: &str = "planted-for-the-search-0123456789";
+const LABEL: &str = "planted-label-01";
 
 fn image() -> Ext4Image {
     let from = tempfile::tempdir().unwrap();
     shell("echo content > file", from.path());
-    Ext4Image::copied_from(from.path(), 16, &["-L", "data"])
+    Ext4Image::copied_from(from.path(), 16, &["-L", LABEL])
 }
 
 /// What is sealed in a bundle.
@@ -50,11 +51,12 @@ const OWN: [&str; 4] = ["service-key.pem", "tls-key.pem", "aws_access_key_id", "
 
 /// All that took part in a run, and what was left by it.
 struct Run {
-    store: ObjectStore,
-    installation: Installation,
-    server: FrServe,
-    browser: Browser,
+    // Whoever uses what another has goes before it.
     mount: FrMount,
+    browser: Browser,
+    server: FrServe,
+    installation: Installation,
+    store: ObjectStore,
     bundle: PathBuf,
     password: String,
     processes: Vec<u32>,
@@ -80,9 +82,9 @@ impl Run {
         command.args(["--json", "--foreground"]).arg("--log").arg(place.path().join("log"));
         command.env("FR_MOUNT_LOG", "trace").env("TMPDIR", place.path()).env("PLANTED", PLANTED);
         let mount = FrMount::spawn(place, command);
-        assert_eq!(fs::read(mount.volume("data").join("file")).unwrap(), b"content\n");
+        assert_eq!(fs::read(mount.volume(LABEL).join("file")).unwrap(), b"content\n");
         let processes = [server.id(), mount.id()].into_iter().chain(browser.processes()).collect();
-        Self { store, installation, server, browser, mount, bundle, password, processes }
+        Self { mount, browser, server, installation, store, bundle, password, processes }
     }
 
     fn secrets(&self) -> Secrets {
@@ -127,6 +129,8 @@ fn no_secret_of_a_run_is_in_processes_logs_state_vault_or_browser() {
     let mut run = Run::play();
     let (secrets, mut planted) = (run.secrets(), Secrets::default());
     planted.add("what was planted", PLANTED);
+    planted.add("the label", LABEL);
+    planted.add("what fr-serve says", "serving the vault");
     let mut found = run.in_processes(&secrets);
     let mut found_planted = run.in_processes(&planted);
     run.browser.click("#close-access");
@@ -137,6 +141,7 @@ fn no_secret_of_a_run_is_in_processes_logs_state_vault_or_browser() {
     // The same search at the same places finds what is there.
     found_planted.extend(run.in_what_was_written(&planted));
     let [server, mount] = [run.server.id(), run.mount.id()];
+    let log = run.mount.place().path().join("log").display().to_string();
     for place in [
         &format!("environ of process {server}"),
         &format!("environ of process {mount}"),
@@ -147,7 +152,7 @@ fn no_secret_of_a_run_is_in_processes_logs_state_vault_or_browser() {
         ".fr-bundle",
         "/audit-1.jsonl",
         "/fr-serve-1.log",
-        "/log",
+        &log,
         "/state/",
     ] {
         assert!(found_planted.iter().any(|found| found.contains(place)), "nothing in {place}: {found_planted:#?}");

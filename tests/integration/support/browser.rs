@@ -68,15 +68,13 @@ impl Browser {
                 "safebrowsing.enabled": true,
             },
         });
-        let Value::Object(capabilities) = json!({
+        let capabilities = json!({
             "browserName": "chrome",
             "acceptInsecureCerts": true,
             "goog:chromeOptions": options,
             "goog:loggingPrefs": {"browser": "ALL"},
-        }) else {
-            unreachable!("an object")
-        };
-        capabilities
+        });
+        capabilities.as_object().expect("written as one").clone()
     }
 
     /// Where it keeps all that it writes, downloads included.
@@ -250,24 +248,27 @@ impl Browser {
     }
 }
 
-/// Starts the driver at a port of its own choice.
+/// Starts the driver at a port of its own choice. It wants the same one of IPv4 and of IPv6, which may be taken.
 fn start_driver(directory: &Path) -> (Background, u16) {
-    let mut command = program("chromedriver");
-    command.args(["--port=0", "--log-level=WARNING"]).env("TMPDIR", directory.join("tmp")).env("HOME", directory);
-    let mut driver = Background::start(command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()));
-    let mut output = BufReader::new(driver.child().stdout.take().unwrap());
+    const TRIES: usize = 10;
     let mut said = String::new();
-    let port = loop {
-        let mut line = String::new();
-        assert!(output.read_line(&mut line).unwrap() > 0, "chromedriver ended:\n{said}");
-        if let Some((_, port)) = line.split_once("successfully on port ") {
-            break port.trim().trim_end_matches('.').parse().unwrap();
+    for _ in 0..TRIES {
+        let mut command = program("chromedriver");
+        command.args(["--port=0", "--log-level=WARNING"]).env("TMPDIR", directory.join("tmp")).env("HOME", directory);
+        let mut driver = Background::start(command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()));
+        let mut output = BufReader::new(driver.child().stdout.take().unwrap());
+        while let Some(line) = output.by_ref().lines().next() {
+            let line = line.unwrap();
+            if let Some((_, port)) = line.split_once("successfully on port ") {
+                let port = port.trim().trim_end_matches('.').parse().unwrap();
+                // What it says later must not hold it up.
+                std::thread::spawn(move || output.read_to_end(&mut Vec::new()));
+                return (driver, port);
+            }
+            said.push_str(&line);
         }
-        said.push_str(&line);
-    };
-    // What it says later must not hold it up.
-    std::thread::spawn(move || output.read_to_end(&mut Vec::new()));
-    (driver, port)
+    }
+    panic!("chromedriver does not start: {said}");
 }
 
 impl Browser {

@@ -209,10 +209,10 @@ impl FrServe {
         Api::new(format!("{}api/v1/", self.url()), self.token.clone())
     }
 
-    /// How much memory it has now, in bytes.
-    pub(crate) fn resident_bytes(&self) -> u64 {
+    /// The most memory that it has had so far, in bytes.
+    pub(crate) fn peak_resident_bytes(&self) -> u64 {
         let status = fs::read_to_string(format!("/proc/{}/status", self.id())).unwrap();
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("it runs");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("it runs");
         line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
     }
 }
@@ -243,19 +243,33 @@ impl Api {
         Self { runtime, client, base, token }
     }
 
-    /// Asks for something; panics when it is refused.
+    /// Asks for something; panics when it is refused, or nobody answers.
     #[track_caller]
     fn ask(&self, method: reqwest::Method, path: &str, body: Option<&Value>) -> Value {
+        let (status, text) = self.answer(method, path, body).unwrap();
+        assert!(status.is_success(), "{path}: {status}: {text}");
+        if text.is_empty() { Value::Null } else { serde_json::from_str(&text).unwrap() }
+    }
+
+    fn answer(
+        &self,
+        method: reqwest::Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> reqwest::Result<(reqwest::StatusCode, String)> {
         let mut request = self.client.request(method, format!("{}{path}", self.base)).bearer_auth(&self.token);
         if let Some(body) = body {
             request = request.json(body);
         }
-        let (status, text) = self.runtime.block_on(async {
-            let answer = request.send().await.unwrap();
-            (answer.status(), answer.text().await.unwrap())
-        });
-        assert!(status.is_success(), "{path}: {status}: {text}");
-        if text.is_empty() { Value::Null } else { serde_json::from_str(&text).unwrap() }
+        self.runtime.block_on(async {
+            let answer = request.send().await?;
+            Ok((answer.status(), answer.text().await?))
+        })
+    }
+
+    /// Whether it answers now, and lets the user in.
+    pub(crate) fn answers(&self) -> bool {
+        self.answer(reqwest::Method::GET, "vms", None).is_ok_and(|(status, _)| status.is_success())
     }
 
     #[track_caller]
