@@ -21,7 +21,7 @@ use tracing_subscriber::EnvFilter;
 /// Runs the command that the program was called with.
 #[must_use]
 pub fn main() -> ExitCode {
-    sys::no_core_dumps();
+    sys::guard_memory();
     let cli = Cli::parse();
     let output = Output { json: cli.json };
     start_log(matches!(cli.command, Command::Serve));

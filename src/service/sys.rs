@@ -4,6 +4,6 @@
 mod linux;
 #[cfg(target_os = "linux")]
 pub(crate) use linux::{
-    Signals, append_private, create_private_directory, create_private_file, no_core_dumps, open_descriptor,
+    Signals, append_private, create_private_directory, create_private_file, guard_memory, open_descriptor,
     others_can_read, raise_file_limit, since_boot, user_number,
 };

@@ -32,11 +32,13 @@ pub(crate) fn others_can_read(path: &Path) -> bool {
     std::fs::metadata(path).is_ok_and(|found| found.permissions().mode() & 0o077 != 0)
 }
 
-/// Keeps secrets in memory from ending up in a core file.
-pub(crate) fn no_core_dumps() {
+/// Keeps secrets in memory from ending up in a core file, and from other processes of the same user.
+pub(crate) fn guard_memory() {
     let none = rustix::process::Rlimit { current: Some(0), maximum: Some(0) };
     // It can only fail where limits are forbidden altogether.
     let _ = rustix::process::setrlimit(rustix::process::Resource::Core, none);
+    // Nor does this one: it is about this process alone.
+    let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
 }
 
 /// Allows as many open files and connections as this process may have.
