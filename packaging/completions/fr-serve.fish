@@ -46,7 +46,7 @@ complete -c fr-serve -n "__fish_fr_serve_using_subcommand serve" -l config -d 'T
 complete -c fr-serve -n "__fish_fr_serve_using_subcommand serve" -l json -d 'Print results, and failures, as JSON on standard output'
 complete -c fr-serve -n "__fish_fr_serve_using_subcommand serve" -s h -l help -d 'Print help'
 complete -c fr-serve -n "__fish_fr_serve_using_subcommand init" -l host -d 'The name or address under which clients find the service' -r
-complete -c fr-serve -n "__fish_fr_serve_using_subcommand init" -l vault -d 'The vault: a directory, or s3://BUCKET/PREFIX, az://CONTAINER/PREFIX, gs://BUCKET/PREFIX' -r
+complete -c fr-serve -n "__fish_fr_serve_using_subcommand init" -l vault -d 'The vault: a directory, or s3://BUCKET/PREFIX, az://CONTAINER/PREFIX, gs://BUCKET/PREFIX [default: DIRECTORY/vault]' -r
 complete -c fr-serve -n "__fish_fr_serve_using_subcommand init" -l user -d 'The first user, who may restore every VM' -r
 complete -c fr-serve -n "__fish_fr_serve_using_subcommand init" -l iscsi-port -d 'The port for iSCSI' -r
 complete -c fr-serve -n "__fish_fr_serve_using_subcommand init" -l https-port -d 'The port for the page and the API' -r

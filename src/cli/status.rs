@@ -73,7 +73,9 @@ impl<'a> Shown<'a> {
             State::Opening => format!("process {}, opening since {}", self.pid, in_words(age)),
             State::Mounted => format!("process {}, for {}", self.pid, in_words(age)),
         };
-        let described = self.described.map_or_else(String::new, |text| format!("  {}\n", printable(text)));
+        // What the source says already is not said twice.
+        let described = self.described.filter(|text| !self.source.contains(text));
+        let described = described.map_or_else(String::new, |text| format!("  {}\n", printable(text)));
         let left = self.seconds_left.map_or_else(String::new, |seconds| {
             let why = if self.ends_because == Some(EndReason::Expired) { " (then its grant expires)" } else { "" };
             format!("  {} left{why}, {} read\n", in_words(Duration::from_secs(seconds)), size(self.bytes_read))

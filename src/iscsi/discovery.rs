@@ -1,6 +1,7 @@
 //! Discovery sessions: which targets a portal has (RFC 7143 section 4.3 and appendix C).
 
 use crate::connect::{Connected, Connector};
+use crate::diagnose::diagnose;
 use crate::pdu::{CommandNumbers, LogoutRequest, RESERVED_TAG, TargetPdu, TextRequest, TextResponse};
 use crate::text::{Pairs, Parts};
 use crate::{Error, ErrorKind, LunNumber, SessionConfig, login, portal};
@@ -39,7 +40,10 @@ pub async fn discover(dial: Arc<dyn Dial>, config: &SessionConfig) -> Result<Vec
         {
             tracing::info!("{error}; discovery without a user");
             let anonymous = SessionConfig { login: None, reverse: None, ..config.clone() };
-            ask(dial, &anonymous).await.map_err(|_| error)
+            match ask(Arc::clone(&dial), &anonymous).await {
+                Ok(targets) => Ok(targets),
+                Err(_) => Err(diagnose(&Connector::new(dial, config, None)?, error).await),
+            }
         }
         result => result,
     }

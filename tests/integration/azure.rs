@@ -237,8 +237,8 @@ fn the_portal_has_to_be_the_one_that_it_says() {
     let args = ["volumes", &script, "--password", &password, &options[0], &options[1]];
     fr_mount(&scene.place, args).assert_failed(exit::IDENTITY);
     // A name that the portal does not have is refused by it.
-    let message = scene.volumes(&["--server-name", "other.example"]).assert_failed(exit::CONNECT);
-    assert!(message.contains("firewall"), "{message}");
+    let message = scene.volumes(&["--server-name", "other.example"]).assert_failed(exit::IDENTITY);
+    assert!(message.contains("access_denied"), "{message}");
 }
 
 #[test]

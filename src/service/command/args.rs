@@ -76,9 +76,9 @@ pub(crate) struct InitArgs {
     /// The name or address under which clients find the service
     #[arg(long, value_name = "HOST", default_value = "localhost")]
     pub(crate) host: String,
-    /// The vault: a directory, or s3://BUCKET/PREFIX, az://CONTAINER/PREFIX, gs://BUCKET/PREFIX
-    #[arg(long, value_name = "ROOT", default_value = "vault")]
-    pub(crate) vault: String,
+    /// The vault: a directory, or s3://BUCKET/PREFIX, az://CONTAINER/PREFIX, gs://BUCKET/PREFIX [default: DIRECTORY/vault]
+    #[arg(long, value_name = "ROOT")]
+    pub(crate) vault: Option<String>,
     /// The first user, who may restore every VM
     #[arg(long, value_name = "NAME", default_value = "admin")]
     pub(crate) user: String,

@@ -77,7 +77,7 @@ fn hash(token: &SecretString) -> String {
 
 fn configuration(args: &InitArgs, token: &SecretString) -> Result<String, Error> {
     let values = [
-        ("VAULT", args.vault.clone()),
+        ("VAULT", vault(args.vault.as_deref())?),
         ("PORTAL", format!("{}:{}", bracketed(&args.host), args.iscsi_port)),
         ("ISCSI_PORT", args.iscsi_port.to_string()),
         ("HTTPS_PORT", args.https_port.to_string()),
@@ -92,6 +92,20 @@ fn configuration(args: &InitArgs, token: &SecretString) -> Result<String, Error>
         text = text.replace(&format!("@{name}@"), &value);
     }
     Ok(text)
+}
+
+/// The vault as the configuration names it: what the user typed begins where the user is, not where the configuration lies.
+fn vault(given: Option<&str>) -> Result<String, Error> {
+    match given {
+        None => Ok("vault".to_owned()),
+        Some(root) if root.contains("://") => Ok(root.to_owned()),
+        Some(directory) => {
+            let absolute = std::path::absolute(directory)
+                .map_err(|error| Error::invalid(format!("--vault '{directory}': {}", block::io_reason(&error))))?;
+            let text = absolute.into_os_string().into_string();
+            text.map_err(|_| Error::invalid("the path of the vault has to be valid UTF-8"))
+        }
+    }
 }
 
 /// An IPv6 address in brackets, as URLs have it.
@@ -137,7 +151,7 @@ mod tests {
         InitArgs {
             directory: directory.join("new"),
             host: "127.0.0.1".to_owned(),
-            vault: "vault".to_owned(),
+            vault: None,
             user: "ann".to_owned(),
             iscsi_port: 13260,
             https_port: 18443,
@@ -164,6 +178,14 @@ mod tests {
         let bad = InitArgs { user: "a\"\nb = \"".to_owned(), ..args(directory.path()) };
         assert!(run(&bad, Output { json: true }).is_err());
         assert!(!bad.directory.exists());
+    }
+
+    #[test]
+    fn a_vault_is_where_the_user_says_from_where_the_user_is() {
+        let here = std::env::current_dir().unwrap();
+        assert_eq!(vault(Some("some/vault")).unwrap(), here.join("some/vault").to_str().unwrap());
+        assert_eq!(vault(Some("s3://bucket/x")).unwrap(), "s3://bucket/x");
+        assert_eq!(vault(None).unwrap(), "vault");
     }
 
     #[test]

@@ -46,9 +46,11 @@ impl Installation {
     pub(crate) fn new(setup: &Setup<'_>) -> Self {
         let directory = tempfile::Builder::new().prefix("fr-serve-test-").tempdir().unwrap();
         fs::create_dir(directory.path().join("tmp")).unwrap();
-        let vault = setup.store.map_or_else(|| "vault".to_owned(), ObjectStore::url);
         let mut init = program(directory.path());
-        init.args(["--json", "init", "--host", "127.0.0.1", "--user", USER, "--vault", &vault]).arg(directory.path());
+        init.args(["--json", "init", "--host", "127.0.0.1", "--user", USER]).arg(directory.path());
+        if let Some(store) = setup.store {
+            init.args(["--vault", &store.url()]);
+        }
         let made: Value = Ended::run(&mut init).assert_ok().json();
         let token = made["token"].as_str().unwrap().to_owned();
         let configuration = fs::read_to_string(made["config"].as_str().unwrap()).unwrap();
