@@ -55,9 +55,8 @@ pub enum SourceError {
     Nothing,
     /// A program for Windows.
     #[error(
-        "'{file}' is a program for Windows, as Azure Backup makes it for Windows VMs; fr-mount cannot read it. For the same \
-         recovery point get the script for Linux: it leads to the same disks. In a shell: az backup restore files mount-rp; in \
-         PowerShell: Get-AzRecoveryServicesBackupRPMountScript with -OsType Linux where that is offered"
+        "'{file}' is a program for Windows, as Azure Backup makes it for Windows VMs; fr-mount cannot read it. Ask Azure for \
+         the script for Linux of the same recovery point, if it offers one: fr-mount reads NTFS all the same"
     )]
     WindowsProgram {
         /// The file.
