@@ -94,6 +94,12 @@ impl fmt::Display for Failure {
     }
 }
 
+impl From<program::Unusable> for Failure {
+    fn from(error: program::Unusable) -> Self {
+        Self::usage(error.to_string())
+    }
+}
+
 impl From<session::Error> for Failure {
     fn from(error: session::Error) -> Self {
         let kind = match error.kind {

@@ -3,7 +3,6 @@
 
 use crate::args::{EndingArgs, ShowArgs, SourceOptions};
 use crate::exit::Failure;
-use crate::secret::Secret;
 use crate::secrets::Secrets;
 use bundle::RecoveryPoint;
 use serde::{Deserialize, Serialize};
@@ -28,7 +27,7 @@ pub(crate) struct Job {
 pub(crate) struct JobSource {
     sources: Vec<String>,
     /// The text of SOURCE when it is a bundle or a script; it may hold secrets.
-    description: Option<Secret>,
+    description: Option<program::secret::Secret>,
     pub(crate) options: SourceOptions,
     shown: ShowArgs,
 }

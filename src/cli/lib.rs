@@ -14,12 +14,10 @@ mod demo;
 mod details;
 mod ending;
 mod exit;
-mod generate_docs;
 mod job;
 mod log;
 mod mount;
 mod output;
-mod secret;
 mod secrets;
 mod serve;
 mod status;
@@ -29,10 +27,9 @@ mod volumes;
 mod watch;
 
 pub use args::Cli;
-pub use sys::guard_memory;
 
 use args::Command;
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 use exit::Failure;
 use output::Output;
 use std::process::ExitCode;
@@ -52,7 +49,7 @@ pub fn main() -> ExitCode {
 }
 
 fn run(cli: Cli, output: Output) -> Result<(), Failure> {
-    sys::guard_memory();
+    program::guard_memory();
     if !matches!(cli.command, Some(Command::Daemon)) {
         log::start(cli.log.as_deref())?;
     }
@@ -63,7 +60,7 @@ fn run(cli: Cli, output: Output) -> Result<(), Failure> {
         Some(Command::Cleanup) => cleanup::run(output),
         Some(Command::Demo(args)) => demo::run(&args, output),
         Some(Command::Daemon) => daemon::main(),
-        Some(Command::GenerateDocs { directory }) => generate_docs::run(&directory),
+        Some(Command::GenerateDocs { directory }) => Ok(program::write_docs(Cli::command(), &directory)?),
         None => mount::run(cli.mount, cli.log, output),
     }
 }

@@ -2,10 +2,10 @@
 
 use crate::args::ConnectionArgs;
 use crate::exit::{Failure, FailureKind};
-use crate::secret::{self, Secret};
 use bundle::RecoveryPoint;
 use bundle::azure::{AzureScript, PASSWORD_CHARACTERS, chap_prefix};
 use bundle::sealed::{BundleError, SealedBundle};
+use program::secret::{self, Secret};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use std::io::IsTerminal;
@@ -77,7 +77,7 @@ impl Login {
 }
 
 fn read(place: Option<&String>, what: &str) -> Result<Option<Secret>, Failure> {
-    place.map(|place| secret::read(place, what)).transpose()
+    Ok(place.map(|place| secret::read(place, what)).transpose()?)
 }
 
 fn login(user: Option<&String>, secret: Option<Secret>) -> Option<Login> {

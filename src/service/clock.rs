@@ -1,6 +1,6 @@
 //! When something is over, whatever is done to the clock of this machine meanwhile.
 
-use crate::{UnixTime, sys};
+use crate::UnixTime;
 use std::time::Duration;
 
 /// The end of a grant. It has come when the wall clock says so, or when as much time has passed as was left when this was made:
@@ -13,7 +13,7 @@ pub(crate) struct Deadline {
 
 impl Deadline {
     pub(crate) fn at(at: UnixTime) -> Self {
-        Self { at, since_boot: sys::since_boot().saturating_add(UnixTime::now().until(at)) }
+        Self { at, since_boot: program::since_boot().saturating_add(UnixTime::now().until(at)) }
     }
 
     pub(crate) fn is_over(&self) -> bool {
@@ -22,7 +22,7 @@ impl Deadline {
 
     /// How long it is until then.
     pub(crate) fn left(&self) -> Duration {
-        let passed = self.since_boot.saturating_sub(sys::since_boot());
+        let passed = self.since_boot.saturating_sub(program::since_boot());
         UnixTime::now().until(self.at).min(Duration::from_secs(passed.as_secs()))
     }
 }
@@ -34,7 +34,7 @@ mod tests {
     #[test]
     fn a_clock_that_is_set_back_does_not_stretch_a_grant() {
         let far = UnixTime::now().after(Duration::from_secs(1000));
-        let as_if_the_clock_had_been_set_back = Deadline { at: far, since_boot: sys::since_boot() };
+        let as_if_the_clock_had_been_set_back = Deadline { at: far, since_boot: program::since_boot() };
         assert!(as_if_the_clock_had_been_set_back.is_over());
         assert!(!Deadline::at(far).is_over());
         assert!(Deadline::at(UnixTime::now()).is_over());

@@ -3,7 +3,6 @@
 mod api;
 mod args;
 mod check;
-mod docs;
 mod grants;
 mod init;
 mod output;
@@ -11,9 +10,9 @@ mod secret;
 mod serve;
 mod vault;
 
-use crate::{Error, ErrorKind, sys};
+use crate::{Error, ErrorKind};
 use args::{Cli, Command};
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 use output::Output;
 use std::process::ExitCode;
 use tracing_subscriber::EnvFilter;
@@ -21,7 +20,7 @@ use tracing_subscriber::EnvFilter;
 /// Runs the command that the program was called with.
 #[must_use]
 pub fn main() -> ExitCode {
-    sys::guard_memory();
+    program::guard_memory();
     let cli = Cli::parse();
     let output = Output { json: cli.json };
     start_log(matches!(cli.command, Command::Serve));
@@ -53,7 +52,10 @@ fn run(cli: Cli, output: Output) -> Result<ExitCode, Error> {
             Command::Grant(args) => grants::grant(config, &args, output).await.map(|()| ExitCode::SUCCESS),
             Command::Grants(args) => grants::grants(config, &args, output).await.map(|()| ExitCode::SUCCESS),
             Command::Revoke(args) => grants::revoke(config, &args, output).await.map(|()| ExitCode::SUCCESS),
-            Command::GenerateDocs { directory } => docs::run(&directory).map(|()| ExitCode::SUCCESS),
+            Command::GenerateDocs { directory } => {
+                program::write_docs(Cli::command(), &directory)?;
+                Ok(ExitCode::SUCCESS)
+            }
         }
     });
     // What still waits for a vault that does not answer is not waited for.

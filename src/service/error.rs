@@ -17,12 +17,32 @@ pub enum ErrorKind {
     Internal,
 }
 
+impl ErrorKind {
+    /// The name that programs decide by, on the command line and in the API.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::NotSignedIn => "not-signed-in",
+            Self::Forbidden => "forbidden",
+            Self::NotFound => "not-found",
+            Self::Invalid => "invalid",
+            Self::Unavailable => "unavailable",
+            Self::Internal => "internal",
+        }
+    }
+}
+
 /// Why the service did not do something, in words for people.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("{message}")]
 pub struct Error {
     kind: ErrorKind,
     message: String,
+}
+
+impl From<program::Unusable> for Error {
+    fn from(error: program::Unusable) -> Self {
+        Self::invalid(error.to_string())
+    }
 }
 
 impl Error {

@@ -7,7 +7,7 @@ use crate::key::{ServiceKey, grant_of_chap_user};
 use crate::ledger::{Known, Ledger};
 use crate::usage::{GrantUsage, Usage};
 use crate::vault::{Images, Vault};
-use crate::{Error, Grant, GrantId, GrantState, PointId, SessionStatus, UnixTime, VmName, sys};
+use crate::{Error, Grant, GrantId, GrantState, PointId, SessionStatus, UnixTime, VmName};
 use block::Disk;
 use iscsi::chap::ChapCredentials;
 use std::collections::HashMap;
@@ -138,7 +138,7 @@ impl LiveExports {
                 used_at: Mutex::new(Duration::ZERO),
             })
         });
-        *lock(&entry.used_at) = sys::since_boot();
+        *lock(&entry.used_at) = program::since_boot();
         Arc::clone(entry)
     }
 
@@ -178,12 +178,12 @@ impl LiveExports {
         if usage.sessions.is_empty() {
             self.close_if_unused(live, usage.bytes_read);
         } else {
-            *lock(&live.used_at) = sys::since_boot();
+            *lock(&live.used_at) = program::since_boot();
         }
     }
 
     fn close_if_unused(&self, live: &Arc<Live>, bytes_read: u64) {
-        if sys::since_boot().saturating_sub(*lock(&live.used_at)) < KEPT_UNUSED {
+        if program::since_boot().saturating_sub(*lock(&live.used_at)) < KEPT_UNUSED {
             return;
         }
         lock(&self.live).remove(&live.grant.id);

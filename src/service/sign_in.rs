@@ -5,7 +5,7 @@ mod oidc;
 use crate::audit::{Audit, Event, Line};
 use crate::config::{Config, Roles, UserEntry};
 use crate::user::Identity;
-use crate::{Error, ErrorKind, UnixTime, User, sys};
+use crate::{Error, ErrorKind, UnixTime, User};
 use oidc::Provider;
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
@@ -96,7 +96,7 @@ impl SignIn {
     }
 
     fn has_to_be_told(&self, hash: [u8; 32]) -> bool {
-        let now = sys::since_boot();
+        let now = program::since_boot();
         let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
         let is_fresh = |at: &Duration| now.saturating_sub(*at) < TOLD_AGAIN_AFTER;
         if told.get(&hash).is_some_and(is_fresh) {

@@ -4,6 +4,5 @@
 mod linux;
 #[cfg(target_os = "linux")]
 pub(crate) use linux::{
-    Signals, append_private, create_private_directory, create_private_file, guard_memory, open_descriptor,
-    others_can_read, raise_file_limit, since_boot, user_number,
+    Signals, append_private, create_private_directory, create_private_file, raise_file_limit, user_number,
 };

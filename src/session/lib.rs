@@ -33,7 +33,7 @@ pub use inspect::inspect;
 pub use lifecycle::{Action, EndReason, Event, Lifecycle};
 pub use lifetime::{LIFETIME_MAX, Left, Lifetime, Now};
 pub use ntfs::{HostNames, SecurityOptions, UserMapping};
-pub use open::{OpenOptions, OpenVolume, Opened, Progress, open};
+pub use open::{OpenOptions, OpenVolume, Opened, Progress, open, with_causes};
 pub use reading::{ReadingOptions, WindowsOptions};
 pub use record::{Kept, Record, RecordedVolume};
 pub use report::{

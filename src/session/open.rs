@@ -202,7 +202,10 @@ fn read_volumes(
         let mut entry = volume_report(volume, &finding, name.clone());
         entry.drive_letters = letters.of(index).into_iter().map(|letter| format!("{letter}:")).collect();
         entry.notices.extend(installation.err().map(|error| {
-            format!("the registry of its Windows cannot be read, so drive letters are not known: {}", chain(&error))
+            format!(
+                "the registry of its Windows cannot be read, so drive letters are not known: {}",
+                with_causes(&error)
+            )
         }));
         report.volumes.push(entry);
         if let Some(Ok(file_system)) = finding.reading.map(|reading| reading.file_system) {
@@ -337,7 +340,7 @@ fn describe(finding: &Finding) -> (Option<&'static str>, VolumeState) {
     if let Some(reading) = &finding.reading {
         return match &reading.file_system {
             Ok(_) => (None, VolumeState::Readable),
-            Err(error) => (Some(reading.format), VolumeState::Unreadable(chain(error))),
+            Err(error) => (Some(reading.format), VolumeState::Unreadable(with_causes(error))),
         };
     }
     if let Some(why) = &finding.refused {
@@ -357,7 +360,8 @@ fn describe(finding: &Finding) -> (Option<&'static str>, VolumeState) {
 }
 
 /// An error with its causes, in one line.
-fn chain(error: &dyn std::error::Error) -> String {
+#[must_use]
+pub fn with_causes(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {

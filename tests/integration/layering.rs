@@ -21,6 +21,7 @@ const LAYERS: &[Layer] = &[
     layer("fr-iscsi", &["fr-tunnel"]),
     layer("fr-block", &[]),
     layer("fr-image", &["fr-block"]),
+    layer("fr-program", &["fr-block"]),
     layer("fr-volume", &["fr-block"]),
     layer("fr-vfs", &["fr-block"]),
     layer("fr-ext4", &["fr-block", "fr-vfs"]),
@@ -50,7 +51,10 @@ const LAYERS: &[Layer] = &[
         // Its tests have our own initiator dial.
         tests_import: &["fr-tunnel"],
     },
-    layer("fr-service", &["fr-tunnel", "fr-iscsi", "fr-block", "fr-image", "fr-bundle", "fr-session", "fr-target"]),
+    layer(
+        "fr-service",
+        &["fr-tunnel", "fr-iscsi", "fr-block", "fr-image", "fr-bundle", "fr-session", "fr-target", "fr-program"],
+    ),
     layer("fr-fuse", &["fr-vfs"]),
     layer(
         "fr-cli",
@@ -64,6 +68,7 @@ const LAYERS: &[Layer] = &[
             "fr-bundle",
             "fr-session",
             "fr-target",
+            "fr-program",
             "fr-fuse",
         ],
     ),

@@ -5,13 +5,12 @@ use crate::exit::{Failure, FailureKind};
 use fuse::{How, Mount, MountOptions};
 use rustix::process::{Pid, PidfdFlags, Signal};
 use session::{Now, Session, StateDir};
-use std::fs::File;
 use std::io;
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 use tokio::signal::unix::{SignalKind, signal};
 use vfs::FileSystem;
 
@@ -65,8 +64,7 @@ pub(crate) fn mount_points() -> Vec<PathBuf> {
 
 /// What time it is.
 pub(crate) fn now() -> Now {
-    let since_boot = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
-    Now { since_boot: Duration::try_from(since_boot).unwrap_or_default(), calendar: SystemTime::now() }
+    Now { since_boot: program::since_boot(), calendar: SystemTime::now() }
 }
 
 /// Where this user's sessions are recorded.
@@ -97,25 +95,6 @@ pub(crate) fn state_dir() -> io::Result<StateDir> {
 pub(crate) fn os_release() -> String {
     let read = |path: &str| std::fs::read_to_string(path).ok();
     read("/etc/os-release").or_else(|| read("/usr/lib/os-release")).unwrap_or_default()
-}
-
-/// Opens the file that descriptor `number` of this process stands for.
-pub(crate) fn open_descriptor(number: u32) -> io::Result<File> {
-    File::open(format!("/proc/self/fd/{number}"))
-}
-
-/// Whether users other than the owner can read the file.
-pub(crate) fn others_can_read(path: &Path) -> bool {
-    std::fs::metadata(path).is_ok_and(|found| found.permissions().mode() & 0o077 != 0)
-}
-
-/// Keeps secrets in memory from ending up in a core file, and from other processes of the same user.
-pub fn guard_memory() {
-    let none = rustix::process::Rlimit { current: Some(0), maximum: Some(0) };
-    // It can only fail where limits are forbidden altogether.
-    let _ = rustix::process::setrlimit(rustix::process::Resource::Core, none);
-    // Nor does this one: it is about this process alone.
-    let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
 }
 
 /// Leaves the terminal and the session of whoever started the daemon.

@@ -1,7 +1,6 @@
 //! The API of a service that runs, for the commands that can do without the vault.
 
 use super::args::ServiceArgs;
-use super::secret;
 use crate::{
     Error, ErrorKind, Grant, GrantId, PointId, PointSummary, SessionStatus, UnixTime, VmName, VmSummary, crypto,
 };
@@ -87,7 +86,7 @@ impl Api {
         }
         let client = client.build().map_err(|error| Error::internal(format!("HTTPS: {error}")))?;
         let base = url.join("/api/v1/").map_err(|error| Error::invalid(format!("--url: {error}")))?;
-        let token = secret::read(token, "the token")?;
+        let token = SecretString::from(program::secret::read(token, "the token")?.as_str());
         Ok(Some(Self { client, base, token }))
     }
 

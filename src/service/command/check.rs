@@ -2,7 +2,7 @@
 
 use super::output::Output;
 use crate::config::AuditLog;
-use crate::{Config, Error, Service, sys};
+use crate::{Config, Error, Service};
 use serde_json::json;
 use std::path::Path;
 
@@ -23,7 +23,7 @@ pub(crate) async fn run(path: &Path, output: Output) -> Result<(), Error> {
 fn warnings(config: &Config) -> Vec<String> {
     let mut warnings = Vec::new();
     let secrets = [&config.key_file, &config.tls.key].into_iter().chain(config.vault.secret_files.values());
-    for path in secrets.filter(|path| sys::others_can_read(path)) {
+    for path in secrets.filter(|path| program::others_can_read(path)) {
         warnings.push(format!("'{}' can be read by other users of this machine; chmod 600 it", path.display()));
     }
     let is_granted = config.users.iter().any(|user| !user.roles.is_empty());

@@ -167,7 +167,7 @@ mod tests {
         assert_eq!(config.iscsi.portals[0].to_string(), "127.0.0.1:13260");
         Service::open(config).await.unwrap();
         for name in [CONFIG, "service-key.pem", "tls-key.pem"] {
-            assert!(!sys::others_can_read(&args.directory.join(name)), "{name}");
+            assert!(!program::others_can_read(&args.directory.join(name)), "{name}");
         }
         assert!(run(&args, Output { json: true }).is_err(), "it was written over");
     }

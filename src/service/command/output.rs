@@ -25,8 +25,7 @@ impl Output {
     pub(crate) fn failure(self, error: &Error) {
         let exit_code = super::exit_code(error.kind());
         if self.json {
-            let kind = format!("{:?}", error.kind());
-            let failure = serde_json::json!({"error": {"kind": kebab(&kind), "message": error.to_string(), "exit_code": exit_code}});
+            let failure = serde_json::json!({"error": {"kind": error.kind().name(), "message": error.to_string(), "exit_code": exit_code}});
             print(&failure.to_string());
         }
         let _ = writeln!(std::io::stderr(), "fr-serve: {error}");
@@ -38,18 +37,6 @@ impl Output {
             let _ = writeln!(std::io::stderr(), "fr-serve: note: {text}");
         }
     }
-}
-
-/// `NotFound` as `not-found`.
-fn kebab(name: &str) -> String {
-    let mut text = String::new();
-    for c in name.chars() {
-        if c.is_ascii_uppercase() && !text.is_empty() {
-            text.push('-');
-        }
-        text.push(c.to_ascii_lowercase());
-    }
-    text
 }
 
 /// A closed pipe is the reader's choice and no error of ours.
@@ -92,8 +79,8 @@ mod tests {
 
     #[test]
     fn kinds_are_written_as_scripts_expect_them() {
-        assert_eq!(kebab("NotSignedIn"), "not-signed-in");
-        assert_eq!(kebab("Internal"), "internal");
+        assert_eq!(crate::ErrorKind::NotSignedIn.name(), "not-signed-in");
+        assert_eq!(crate::ErrorKind::Internal.name(), "internal");
     }
 
     #[test]

@@ -82,15 +82,16 @@ impl Problem {
 impl From<Error> for Problem {
     fn from(error: Error) -> Self {
         let detail = error.to_string();
+        let kind = error.kind().name();
         match error.kind() {
             ErrorKind::NotSignedIn => Self::not_signed_in(detail),
-            ErrorKind::Forbidden => Self::new(StatusCode::FORBIDDEN, "forbidden", detail),
-            ErrorKind::NotFound => Self::new(StatusCode::NOT_FOUND, "not-found", detail),
+            ErrorKind::Forbidden => Self::new(StatusCode::FORBIDDEN, kind, detail),
+            ErrorKind::NotFound => Self::new(StatusCode::NOT_FOUND, kind, detail),
             ErrorKind::Invalid => Self::invalid(detail),
-            ErrorKind::Unavailable => Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", detail),
+            ErrorKind::Unavailable => Self::new(StatusCode::SERVICE_UNAVAILABLE, kind, detail),
             ErrorKind::Internal => {
                 tracing::error!(error = %detail, "a request failed");
-                Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", detail)
+                Self::new(StatusCode::INTERNAL_SERVER_ERROR, kind, detail)
             }
         }
     }

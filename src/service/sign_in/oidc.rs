@@ -3,7 +3,7 @@
 
 use crate::config::{OidcConfig, OidcKeys};
 use crate::user::Role;
-use crate::{Error, UnixTime, crypto, sys};
+use crate::{Error, UnixTime, crypto};
 use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, JwkSet};
 use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, decode_header};
 use secrecy::{ExposeSecret, SecretString};
@@ -104,7 +104,7 @@ impl Provider {
     /// The key with this id; without one, the only key that there is.
     async fn key(&self, id: Option<&str>) -> Result<Option<Jwk>, Error> {
         let mut keys = self.keys.lock().await;
-        let now = sys::since_boot();
+        let now = program::since_boot();
         let age = now.saturating_sub(keys.fetched_at);
         let found = keys.set.as_ref().and_then(|set| choose(set, id));
         let is_due = keys.set.is_none() || age > KEYS_KEPT || (found.is_none() && age > KEYS_FETCHED_AGAIN_AFTER);

@@ -2,9 +2,8 @@
 
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
-use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// Makes a directory, and those that it lies in, that only its owner can look into. One that is there is left as it is.
@@ -22,37 +21,12 @@ pub(crate) fn append_private(path: &Path) -> io::Result<File> {
     OpenOptions::new().append(true).create(true).mode(0o640).open(path)
 }
 
-/// Opens the file that descriptor `number` of this process stands for, for reading or for writing.
-pub(crate) fn open_descriptor(number: u32, write: bool) -> io::Result<File> {
-    OpenOptions::new().read(!write).write(write).open(format!("/proc/self/fd/{number}"))
-}
-
-/// Whether users other than the owner can read the file.
-pub(crate) fn others_can_read(path: &Path) -> bool {
-    std::fs::metadata(path).is_ok_and(|found| found.permissions().mode() & 0o077 != 0)
-}
-
-/// Keeps secrets in memory from ending up in a core file, and from other processes of the same user.
-pub(crate) fn guard_memory() {
-    let none = rustix::process::Rlimit { current: Some(0), maximum: Some(0) };
-    // It can only fail where limits are forbidden altogether.
-    let _ = rustix::process::setrlimit(rustix::process::Resource::Core, none);
-    // Nor does this one: it is about this process alone.
-    let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
-}
-
 /// Allows as many open files and connections as this process may have.
 pub(crate) fn raise_file_limit() {
     let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile);
     let raised = rustix::process::Rlimit { current: limit.maximum, maximum: limit.maximum };
     // It cannot fail for a limit that is allowed; if it does, the lower limit holds.
     let _ = rustix::process::setrlimit(rustix::process::Resource::Nofile, raised);
-}
-
-/// How long ago this machine started, by a clock that goes on while it sleeps and that nobody sets.
-pub(crate) fn since_boot() -> Duration {
-    let time = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
-    Duration::new(u64::try_from(time.tv_sec).unwrap_or(0), u32::try_from(time.tv_nsec).unwrap_or(0))
 }
 
 /// The number of the user whom this process belongs to.

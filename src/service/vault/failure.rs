@@ -22,15 +22,7 @@ pub(super) fn from_store(error: &object_store::Error, what: &str) -> Error {
 
 /// An error and its causes in one line, without what stands behind a `?` in URLs: that can be a signature.
 pub(crate) fn reason(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let message = error.to_string();
-        if !text.contains(&message) {
-            text = format!("{text}: {message}");
-        }
-        cause = error.source();
-    }
+    let text = session::with_causes(error);
     const LONGEST: usize = 500;
     let text: String = session::printable(&without_queries(&text)).chars().take(LONGEST).collect();
     text.split(" (os error").next().unwrap_or(&text).to_owned()

@@ -1,25 +1,28 @@
 //! Manual pages and shell completions, made from the command line's definition.
 
-use crate::args::Cli;
-use crate::exit::Failure;
-use clap::{Command, CommandFactory};
+use crate::Unusable;
+use clap::Command;
 use clap_complete::Shell;
 use std::path::Path;
 
-/// Writes `man/fr-mount.1`, a page for each command, and `completions` for bash, zsh and fish.
-pub(crate) fn run(directory: &Path) -> Result<(), Failure> {
+/// Writes `man/PROGRAM.1`, a page for each command, and `completions` for bash, zsh and fish into `directory`; `command` is
+/// the program's definition.
+///
+/// # Errors
+/// When they cannot be written.
+pub fn write_docs(mut command: Command, directory: &Path) -> Result<(), Unusable> {
     let failed = |error: std::io::Error| {
-        Failure::usage(format!("cannot write into '{}': {}", directory.display(), block::io_reason(&error)))
+        Unusable(format!("cannot write into '{}': {}", directory.display(), block::io_reason(&error)))
     };
     let (manual, completions) = (directory.join("man"), directory.join("completions"));
     for directory in [&manual, &completions] {
         std::fs::create_dir_all(directory).map_err(failed)?;
     }
-    let mut command = Cli::command();
     command.build();
-    pages(&command, "fr-mount", &manual).map_err(failed)?;
+    let name = command.get_name().to_owned();
+    pages(&command, &name, &manual).map_err(failed)?;
     for shell in [Shell::Bash, Shell::Zsh, Shell::Fish] {
-        clap_complete::generate_to(shell, &mut command, "fr-mount", &completions).map_err(failed)?;
+        clap_complete::generate_to(shell, &mut command, &name, &completions).map_err(failed)?;
     }
     Ok(())
 }

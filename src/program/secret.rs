@@ -1,45 +1,47 @@
 //! Where secrets come from: a file, a file descriptor or a prompt, never the command line.
 
-use crate::exit::Failure;
+use crate::Unusable;
 use std::io::Read;
 use std::path::Path;
 use zeroize::Zeroizing;
 
 /// A secret on its way to where it is used; wiped when dropped and without a `Debug` form.
-pub(crate) type Secret = Zeroizing<String>;
+pub type Secret = Zeroizing<String>;
 
 /// WHERE for asking.
-pub(crate) const PROMPT: &str = "prompt";
+pub const PROMPT: &str = "prompt";
 
 /// The longest secret that is read, in bytes.
 const SECRET_BYTES_MAX: u64 = 64 << 10;
 
-/// Reads the secret that WHERE names; `what` says in a prompt or a message what it is for.
-pub(crate) fn read(place: &str, what: &str) -> Result<Secret, Failure> {
-    let unreadable = |error: std::io::Error| {
-        Failure::usage(format!("cannot read {what} from {place}: {}", block::io_reason(&error)))
-    };
+/// Reads the secret that WHERE names; `what` says in a prompt or a message what it is.
+///
+/// # Errors
+/// When there is none; a secret that was given in place of WHERE is not repeated.
+pub fn read(place: &str, what: &str) -> Result<Secret, Unusable> {
+    let unreadable =
+        |error: std::io::Error| Unusable(format!("cannot read {what} from {place}: {}", block::io_reason(&error)));
     let text = if let Some(path) = place.strip_prefix("file:") {
         let file = std::fs::File::open(path).map_err(unreadable)?;
         warn_if_others_can_read(Path::new(path), what);
         first_line(file).map_err(unreadable)?
     } else if let Some(number) = place.strip_prefix("fd:") {
         let number: u32 = number.parse().map_err(|_| wrong_place(what))?;
-        first_line(crate::sys::open_descriptor(number).map_err(unreadable)?).map_err(unreadable)?
+        first_line(crate::open_descriptor(number, false).map_err(unreadable)?).map_err(unreadable)?
     } else if place == PROMPT {
         Zeroizing::new(rpassword::prompt_password(format!("{what}: ")).map_err(unreadable)?)
     } else {
         return Err(wrong_place(what));
     };
     if text.is_empty() {
-        return Err(Failure::usage(format!("{what} from {place} is empty")));
+        return Err(Unusable(format!("{what} from {place} is empty")));
     }
     Ok(text)
 }
 
 /// What was given is not repeated: it may be the secret itself.
-fn wrong_place(what: &str) -> Failure {
-    Failure::usage(format!("{what} cannot be given on the command line: write file:PATH, fd:N or prompt"))
+fn wrong_place(what: &str) -> Unusable {
+    Unusable(format!("{what} cannot be given on the command line: write file:PATH, fd:N or prompt"))
 }
 
 fn first_line(file: std::fs::File) -> std::io::Result<Secret> {
@@ -49,7 +51,7 @@ fn first_line(file: std::fs::File) -> std::io::Result<Secret> {
 }
 
 fn warn_if_others_can_read(path: &Path, what: &str) {
-    if crate::sys::others_can_read(path) {
+    if crate::others_can_read(path) {
         tracing::warn!("{} holds {what} and can be read by other users; chmod 600 it", path.display());
     }
 }
@@ -69,7 +71,7 @@ mod tests {
     #[test]
     fn a_secret_on_the_command_line_is_refused_and_not_repeated() {
         let failure = read("hush-hush-hush", "the secret").unwrap_err();
-        assert!(!failure.message.contains("hush"), "{failure}");
+        assert!(!failure.to_string().contains("hush"), "{failure}");
     }
 
     #[test]
